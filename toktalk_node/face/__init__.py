@@ -1,0 +1,1 @@
+"""What a face is: blendshape names, the head mesh, rest and behaviours."""
