@@ -1,0 +1,1 @@
+"""Measuring: lip figures, alignment, peers."""
