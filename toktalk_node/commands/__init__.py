@@ -1,0 +1,1 @@
+"""The verbs of the `toktalk` command, one file each."""
