@@ -1,0 +1,207 @@
+"""Lips and jaw from phone times: a published co-articulation model, vectorised over frames.
+
+Two stages. First, dominance functions (Cohen and Massaro, 1993): each phone pulls each articulator
+to its target with a strength that decays as a negative exponential of the distance in time, and the
+articulator is the average of the targets weighted by their dominance. Averages undershoot, and a
+bilabial that does not shut is the error people see first; so, second, the hard constraints of JALI
+(Edwards, Landreth, Fiume and Singh, 2016): lips shut on p b m, lower lip at the upper teeth on f v,
+whatever the neighbours ask for. A closed mouth does not need a closed jaw: the jaw stays where
+dominance puts it, and ARKit's `mouthClose` brings the lips together over it.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from toktalk_node.corpus.visemes import (
+    BILABIAL_CONTACT,
+    DENTAL_CONTACT,
+    DIPHTHONGS,
+    GROUP_OF,
+    RATES,
+    ROWS,
+    STRENGTHS,
+    TARGETS,
+)
+from toktalk_node.face.arkit import BLENDSHAPES, INDEX
+from toktalk_node.face.rest import REST
+from toktalk_node.speech.phones import SILENCE, Phone
+
+SEAL_DEPTH, PRESS_DEPTH = 0.012, 0.03
+"""How far `mouthClose` goes past `jawOpen` when the lips touch, and how much further at full force: lips are soft."""
+
+MIN_HOLD = 0.044
+"""Shortest contact of the lips in seconds."""
+
+CORE_SHARE = 0.5
+"""Middle share of a phone in which its dominance is whole."""
+
+REST_AFTER, REST_BEFORE = 0.16, 0.10
+"""Seconds between the end of speech and the mouth at rest, and between rest and the next speech."""
+
+NEIGHBOURS = 8
+"""Phones on each side of a frame that are heard by the dominance average."""
+
+
+def targets_over_time(phones: Sequence[Phone], times: np.ndarray) -> np.ndarray:
+    """Articulator values float64 [frames, articulators] at `times` (seconds) by dominance functions.
+
+    `phones` covers the time without gaps, in order, at least one.
+    """
+    rows, starts, ends, gains = _segments(phones)
+    centres = (starts + ends) / 2
+    nearest = np.searchsorted(centres, times)[:, None] + np.arange(-NEIGHBOURS, NEIGHBOURS + 1)
+    inside = (nearest >= 0) & (nearest < len(rows))
+    chosen = np.clip(nearest, 0, len(rows) - 1)  # [frames, neighbours]
+    before = np.maximum(starts[chosen] - times[:, None], 0)
+    after = np.maximum(times[:, None] - ends[chosen], 0)
+    decay = before[..., None] * RATES[:, 0] + after[..., None] * RATES[:, 1]  # [frames, neighbours, groups]
+    decay -= np.where(inside[..., None], decay, np.inf).min(axis=1, keepdims=True)  # far from every phone, 0/0
+    weight = STRENGTHS[rows][chosen] * gains[chosen][..., None] * inside[..., None] * np.exp(-decay)
+    weight /= weight.sum(axis=1, keepdims=True)
+    return np.einsum("fna,fna->fa", weight[..., GROUP_OF], TARGETS[rows][chosen])
+
+
+def _segments(phones: Sequence[Phone]) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Rows of the viseme table, starts and ends of the cores in seconds, and gains, one per target."""
+    rows, starts, ends, gains = [], [], [], []
+
+    def add(label: str, start: float, end: float) -> None:
+        if label == SILENCE:
+            edges = start + REST_AFTER, end - REST_BEFORE
+            if edges[0] > edges[1]:  # a pause too short to come to rest in
+                edges = ((start + end) / 2,) * 2
+            gain = min(1.0, (end - start) / (REST_AFTER + REST_BEFORE)) ** 2
+        else:
+            margin = (1 - CORE_SHARE) / 2 * (end - start)
+            edges, gain = (start + margin, end - margin), 1.0
+        rows.append(ROWS[label])
+        starts.append(edges[0])
+        ends.append(edges[1])
+        gains.append(max(gain, 1e-3))
+
+    for label, start, end in phones:
+        if label in DIPHTHONGS:
+            first, second, share = DIPHTHONGS[label]
+            turn = start + share * (end - start)
+            add(first, start, turn)
+            add(second, turn, end)
+        else:
+            add(label, start, end)
+    return np.array(rows), np.array(starts), np.array(ends), np.array(gains)
+
+
+class Contact(NamedTuple):
+    """Lips that touch: whole from `begin` to `finish`; coming takes `rise` seconds, going `fall`; `force` at most."""
+
+    begin: float
+    finish: float
+    rise: float
+    fall: float
+    force: float
+
+
+def contacts(phones: Sequence[Phone], labels: Mapping[str, tuple[float, float]]) -> list[Contact]:
+    """The contacts that the phones in `labels` make; `labels` gives each its release and its force.
+
+    A contact is whole from just after the phone's start until the release, a share of the phone, but never shorter
+    than MIN_HOLD, so that one frame at 25 fps or faster sees it in the fastest speech. It comes and goes faster beside
+    a short phone, so that the vowel between two contacts still opens. Phones of `labels` that touch are one contact.
+    """
+    found: list[Contact] = []
+    index = 0
+    while index < len(phones):
+        first = index
+        while index < len(phones) and phones[index].label in labels:
+            index += 1
+        if index == first:
+            index += 1
+            continue
+        start, last = phones[first].start, phones[index - 1]
+        length = last.end - start
+        begin = start + min(0.012, 0.2 * length)
+        finish = last.start + labels[last.label][0] * (last.end - last.start)
+        if (missing := MIN_HOLD - (finish - begin)) > 0:
+            begin, finish = begin - 0.6 * missing, finish + 0.4 * missing
+        rise = _shortened(0.056, phones[first - 1] if first else None)
+        fall = _shortened(0.052, phones[index] if index < len(phones) else None)
+        found.append(Contact(begin, finish, rise, fall, max(labels[phone.label][1] for phone in phones[first:index])))
+    return found
+
+
+def made(touching: Sequence[Contact], times: np.ndarray) -> np.ndarray:
+    """How far the contacts are made, float64 [frames]: 1 while whole, along half cosines before and after."""
+    parted = np.ones(len(times))
+    for begin, finish, rise, fall, _ in touching:
+        low, high = np.searchsorted(times, [begin - rise, finish + fall])
+        span = times[low:high]
+        distance = np.maximum(np.maximum((begin - span) / rise, (span - finish) / fall), 0)
+        parted[low:high] *= 0.5 - 0.5 * np.cos(np.pi * np.minimum(distance, 1))
+    return 1 - parted
+
+
+def pressed(touching: Sequence[Contact], times: np.ndarray) -> np.ndarray:
+    """Force of the contacts, float64 [frames]: rises to each one's force at its middle and is gone when they part."""
+    force = np.zeros(len(times))
+    for begin, finish, rise, fall, peak in touching:
+        opens, closes = begin - 0.3 * rise, finish + 0.3 * fall
+        low, high = np.searchsorted(times, [opens, closes])
+        phase = (times[low:high] - opens) / (closes - opens)
+        force[low:high] = np.maximum(force[low:high], peak * np.sin(np.pi * phase) ** 2)
+    return force
+
+
+def _shortened(ramp: float, neighbour: Phone | None) -> float:
+    """A ramp in seconds that leaves most of a short neighbour open."""
+    if neighbour is None or neighbour.label == SILENCE:
+        return ramp
+    return min(ramp, max(0.03, 0.6 * (neighbour.end - neighbour.start)))
+
+
+def mouth(
+    phones: Sequence[Phone], times: np.ndarray, *, jaw_scale: np.ndarray | float = 1.0, lip_scale: float = 1.0
+) -> np.ndarray:
+    """ARKit weights of jaw, lips and tongue, float64 [frames, 52]; the other shapes are at rest.
+
+    `phones` covers the time without gaps, in order; `times` in seconds. `jaw_scale` ([frames] or one number)
+    and `lip_scale` are JALI's two dimensions of speaking style: how much of the speech is in the jaw, and how
+    much in the lips.
+    """
+    jaw, funnel, pucker, spread, upper, lower, tongue = targets_over_time(phones, times).T
+    rest_jaw = REST[INDEX["jawOpen"]]
+    jaw = rest_jaw + (jaw - rest_jaw) * jaw_scale
+    funnel, pucker, spread, upper, lower = (lip_scale * value for value in (funnel, pucker, spread, upper, lower))
+    bilabial = contacts(phones, BILABIAL_CONTACT)
+    shut, press = made(bilabial, times), pressed(bilabial, times)
+    dental = made(contacts(phones, DENTAL_CONTACT), times) * (1 - shut)
+    parted = 1 - shut
+
+    weights = np.tile(REST[: len(BLENDSHAPES)].astype(np.float64), (len(times), 1))
+    # at rest the lips touch over a jaw that hangs a little; the more it opens, the less of that is left
+    rest_close = REST[INDEX["mouthClose"]] * np.exp(-np.maximum(jaw - rest_jaw, 0) / 0.05)
+    shapes = {
+        "jawOpen": jaw,
+        "mouthClose": shut * (jaw + SEAL_DEPTH) + PRESS_DEPTH * press + parted * rest_close,
+        "mouthFunnel": funnel * (1 - 0.85 * shut) * (1 - 0.7 * dental),
+        "mouthPucker": pucker * (1 - 0.35 * shut) * (1 - 0.4 * dental),
+        "mouthRollLower": 0.12 * shut + 0.55 * dental,
+        "mouthRollUpper": 0.14 * shut,
+        "mouthShrugLower": 0.05 * shut + 0.22 * dental,
+        "mouthShrugUpper": 0.04 * shut,
+        "tongueOut": tongue * parted * (1 - dental),
+    }
+    for name, value in shapes.items():
+        weights[:, INDEX[name]] = value
+    paired = {
+        "mouthSmile": 0.62 * spread * (1 - 0.3 * shut),
+        "mouthStretch": 0.45 * spread * (1 - 0.3 * shut),
+        "mouthDimple": 0.12 * spread,
+        "mouthPress": 0.36 * press,
+        "mouthUpperUp": upper * parted + 0.24 * dental,
+        "mouthLowerDown": lower * parted * (1 - dental),
+    }
+    for name, value in paired.items():
+        for side in ("Left", "Right"):
+            weights[:, INDEX[name + side]] = value
+    return weights
