@@ -68,9 +68,9 @@ class LipFigures:
 
 
 PEERS: dict[str, LipFigures] = {
-    "PocketSphinx, running": LipFigures(0.70, 0.035, 0.97, 0.71, 0.88, 0.78, float("nan")),
-    "PocketSphinx, offline": LipFigures(0.81, 0.034, 0.98, 0.79, 0.89, 0.84, float("nan")),
-    "true phone times": LipFigures(0.99, 0.0, 1.0, 0.97, 1.0, 1.0, float("nan")),
+    "PocketSphinx running¹": LipFigures(0.70, 0.035, 0.97, 0.71, 0.88, 0.78, float("nan")),
+    "PocketSphinx offline¹": LipFigures(0.81, 0.034, 0.98, 0.79, 0.89, 0.84, float("nan")),
+    "true phone times¹": LipFigures(0.99, 0.0, 1.0, 0.97, 1.0, 1.0, float("nan")),
 }
 """Figures of peers on 172 human English recordings, to read ours against."""
 
@@ -88,11 +88,10 @@ def rounding(motion: np.ndarray) -> np.ndarray:
 def labiodental(motion: np.ndarray) -> np.ndarray:
     """Lower lip to upper teeth [frames].
 
-    ARKit has no shape of its own for it: the lower lip rolls in and rises (mouthRollLower) while the upper lip lifts
-    off the teeth (mouthUpperUp, mean of left and right) and the lips are not pressed shut (mouthClose).
+    ARKit has no shape of its own for it: the lower lip rolls in under the teeth (mouthRollLower) and rises
+    (mouthShrugLower). The upper lip that lifts off the teeth is left out, for open vowels lift it as well.
     """
-    upper = (motion[:, INDEX["mouthUpperUpLeft"]] + motion[:, INDEX["mouthUpperUpRight"]]) / 2
-    return motion[:, INDEX["mouthRollLower"]] + upper - motion[:, INDEX["mouthClose"]]
+    return motion[:, INDEX["mouthRollLower"]] + motion[:, INDEX["mouthShrugLower"]]
 
 
 def auc(high: Sequence[float] | np.ndarray, low: Sequence[float] | np.ndarray) -> float:
@@ -191,7 +190,7 @@ class LipMeter:
             left, middle, right = correlation[best - 1 : best + 2]
             bend = left - 2 * middle + right
             fraction = 0.5 * (left - right) / bend if bend < 0 else 0.0
-        return (best - MAX_LAG + fraction) * 1000 / RATE
+        return float(best - MAX_LAG + fraction) * 1000 / RATE
 
     def figures(self) -> LipFigures:
         """The pooled figures of everything added so far."""
@@ -217,30 +216,31 @@ class LipMeter:
         )
 
 
-ROWS: tuple[tuple[str, str], ...] = (
-    ("closure", "a  p b m shut"),
-    ("false_closure", "b  open vowels shut"),
-    ("auc_open", "c  AUC p b m / open vowels"),
-    ("auc_tongue", "d  AUC p b m / tongue consonants"),
-    ("auc_rounding", "e  AUC rounded / spread"),
-    ("auc_labiodental", "f  AUC f v / vowels"),
-    ("lag_ms", "g  lag, ms (+ = late)"),
+COLUMNS: tuple[tuple[str, str, str], ...] = (
+    ("closure", "a", "p b m shut"),
+    ("false_closure", "b", "open vowels shut"),
+    ("auc_open", "c", "AUC p b m / open vowels"),
+    ("auc_tongue", "d", "AUC p b m / tongue consonants"),
+    ("auc_rounding", "e", "AUC rounded / spread"),
+    ("auc_labiodental", "f", "AUC f v / vowels"),
+    ("lag_ms", "g", "lag in ms, + = late"),
 )
 
 
 def table(results: dict[str, LipFigures], title: str = "Lip figures", peers: bool = True) -> "Table":
-    """A rich table of results by system, beside the peers' figures on human recordings."""
+    """A rich table of results by system, above the peers' figures on human recordings."""
     from rich.table import Table
 
-    columns = dict(results)
-    if peers:
-        columns |= {f"{name} (172 human)": figures for name, figures in PEERS.items()}
-    out = Table(title=title)
-    out.add_column("figure", no_wrap=True)
-    for name in columns:
-        out.add_column(name, justify="right", style="bold" if name in results else "dim")
-    for key, label in ROWS:
-        values = (getattr(figures, key) for figures in columns.values())
-        form = "{:+.0f}" if key == "lag_ms" else "{:.3f}"
-        out.add_row(label, *("-" if np.isnan(v) else form.format(v) for v in values))
+    notes = "; ".join(f"{letter} {meaning}" for _, letter, meaning in COLUMNS)
+    out = Table(title=title, caption=notes + ("; ¹ on 172 human recordings" if peers else ""))
+    out.add_column("system", no_wrap=True)
+    for _, letter, _ in COLUMNS:
+        out.add_column(letter, justify="right", no_wrap=True)
+    groups = [(results, "bold")] + ([(PEERS, "dim")] if peers else [])
+    for group, style in groups:
+        for name, figures in group.items():
+            values = ((key, getattr(figures, key)) for key, _, _ in COLUMNS)
+            cells = ("-" if np.isnan(v) else f"{v:+.0f}" if key == "lag_ms" else f"{v:.3f}" for key, v in values)
+            out.add_row(name, *cells, style=style)
+        out.add_section()
     return out

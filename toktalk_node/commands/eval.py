@@ -1,0 +1,73 @@
+"""`toktalk eval`: measure lips and the voice-activity gate."""
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+eval = typer.Typer(no_args_is_help=True)
+
+
+@eval.callback()
+def _group() -> None:
+    """Measure."""
+
+
+@eval.command()
+def lips(
+    corpus: Annotated[Path, typer.Option(help="Folder that `toktalk corpus build` made.")] = Path("data/corpus"),
+    split: Annotated[str, typer.Option(help="Split of the corpus: train, valid or heldout.")] = "heldout",
+    wav_folder: Annotated[
+        Path | None, typer.Option(help="Measure on recordings: NAME.wav beside NAME.txt, aligned by PocketSphinx.")
+    ] = None,
+    system: Annotated[
+        list[str] | None,
+        typer.Option(help="toktalk, pocketsphinx-running, pocketsphinx-offline, true-phones or loudness; repeatable."),
+    ] = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="At most so many utterances, evenly spaced.")] = None,
+    preset: Annotated[str, typer.Option(help="Model of the system toktalk.")] = "mini",
+    chunk: Annotated[float | None, typer.Option(help="Its chunk in seconds; the model's own where not given.")] = None,
+    steps: Annotated[int | None, typer.Option(min=1, help="Its solver steps; the model's own where not given.")] = None,
+    seed: Annotated[int, typer.Option(help="Its seed.")] = 0,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
+) -> None:
+    """Do the lips shut, open, round and bite where the speech does? Figures (a) to (g) of evaluation/lips.py."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    from toktalk_node.evaluation.data import corpus_utterances, recorded_utterances
+    from toktalk_node.evaluation.lips import table
+    from toktalk_node.evaluation.run import measure
+    from toktalk_node.evaluation.systems import TOKTALK
+    from toktalk_node.evaluation.systems import system as load
+
+    errors = Console(stderr=True)
+    session = {"preset": preset, "seed": seed}
+    session |= {key: value for key, value in (("chunk", chunk), ("steps", steps)) if value is not None}
+    try:
+        if wav_folder is not None:
+            count, utterances = recorded_utterances(wav_folder, limit)
+        else:
+            count, utterances = corpus_utterances(corpus, split, limit)
+        names = list(dict.fromkeys(system or [TOKTALK]))
+        systems = {name: load(name, **(session if name == TOKTALK else {})) for name in names}
+    except (ValueError, RuntimeError, OSError) as error:
+        errors.print(f"[red]error[/red] {error}", highlight=False)
+        raise typer.Exit(1) from error
+    columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
+    with Progress(*columns, console=errors) as progress:
+        task = progress.add_task("utterances", total=count)
+        scores = measure(systems, utterances, lambda: progress.advance(task))
+    if as_json:
+        typer.echo(json.dumps({name: score.to_dict() for name, score in scores.items()}))
+        return
+    console = Console()
+    heading = f"Lip figures on {wav_folder or f'{corpus} ({split})'}"
+    console.print(table({name: score.lips for name, score in scores.items()}, heading))
+    first = next(iter(scores.values())).lips
+    events = ", ".join(f"{count} {name}" for name, count in first.events.items())
+    console.print(f"{first.utterances} utterances, {first.seconds:.0f} s; events: {events}", highlight=False)
+    for name, score in scores.items():
+        if score.viseme_error is not None:
+            console.print(f"viseme error of {name}: {score.viseme_error:.1%} of speech frames", highlight=False)
