@@ -1,0 +1,106 @@
+"""Reading a corpus: `manifest.jsonl` and the FLAC files beside it.
+
+A corpus is a folder. Each line of its manifest is one utterance; `audio` is a path relative to the folder, 16 kHz mono.
+The face performance is not stored: `corpus/performance.py` computes it from the phones and the seed, fast.
+"""
+
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+
+from ..speech.phones import INDEX, Phone
+
+RATE = 16000
+"""Sample rate of corpus sound in Hz."""
+
+DEFAULT_ROOT = Path("data/corpus")
+SPLITS = ("train", "valid", "heldout", "heldout-human")
+
+
+@dataclass(frozen=True)
+class Utterance:
+    """One line of the manifest; `phones` cover [0, duration) in seconds, SIL included."""
+
+    id: str
+    engine: str
+    voice: str
+    language: str
+    split: str
+    text: str
+    audio: str
+    duration: float
+    phones: tuple[Phone, ...]
+    seed: int
+
+    @classmethod
+    def from_json(cls, line: str) -> "Utterance":
+        """Read a manifest line. Raises ValueError that names what is wrong with it."""
+        try:
+            fields = json.loads(line)
+            phones = tuple(Phone(str(label), float(start), float(end)) for label, start, end in fields.pop("phones"))
+            utterance = cls(phones=phones, **fields)
+        except (TypeError, KeyError, AttributeError, ValueError) as error:
+            raise ValueError(f"not a manifest line: {line[:80]!r} ({error})") from error
+        unknown = {p.label for p in phones} - INDEX.keys()
+        if unknown:
+            raise ValueError(f"{utterance.id}: phones {sorted(unknown)} are not in the inventory")
+        return utterance
+
+    def to_json(self) -> str:
+        """The manifest line, without its newline; times to 0.1 ms."""
+        fields = asdict(self)
+        fields["duration"] = round(self.duration, 4)
+        fields["phones"] = [[p.label, round(p.start, 4), round(p.end, 4)] for p in self.phones]
+        return json.dumps(fields, ensure_ascii=False)
+
+
+def read_manifest(root: Path | str = DEFAULT_ROOT, splits: Sequence[str] | None = None) -> list[Utterance]:
+    """Utterances of the corpus in `root`, of the named splits only; a half-written last line is left out.
+
+    Raises FileNotFoundError that names the command which makes a corpus.
+    """
+    path = Path(root) / "manifest.jsonl"
+    if not path.exists():
+        raise FileNotFoundError(f"no corpus at {path}: run `toktalk corpus build --out {root}`")
+    text = path.read_text("utf-8")
+    lines = text.splitlines()
+    if text and not text.endswith("\n"):
+        lines.pop()
+    utterances = [Utterance.from_json(line) for line in lines if line.strip()]
+    return [u for u in utterances if splits is None or u.split in splits]
+
+
+def load_audio(utterance: Utterance, root: Path | str = DEFAULT_ROOT) -> np.ndarray:
+    """Samples float32 [n] at 16 kHz. Raises ValueError for a path outside the corpus or another rate."""
+    import soundfile
+
+    folder = Path(root).resolve()
+    path = (folder / utterance.audio).resolve()
+    if not path.is_relative_to(folder):
+        raise ValueError(f"{utterance.id}: audio {utterance.audio!r} lies outside the corpus {folder}")
+    samples, rate = soundfile.read(path, dtype="float32")
+    if rate != RATE or samples.ndim != 1:
+        raise ValueError(f"{path} is {rate} Hz with shape {samples.shape}; corpus sound is 16 kHz mono")
+    return samples
+
+
+def phone_frames(phones: Iterable[Phone], frames: int, rate: float) -> np.ndarray:
+    """Index of the phone at the centre of each frame, int64 [frames], at `rate` frames a second; SIL outside."""
+    ids = np.zeros(frames, np.int64)
+    for phone in phones:
+        first = max(0, int(np.ceil(phone.start * rate - 0.5)))
+        last = int(np.ceil(phone.end * rate - 0.5))
+        ids[first:last] = INDEX[phone.label]
+    return ids
+
+
+def hours_by_voice(utterances: Iterable[Utterance]) -> Iterator[tuple[str, str, str, str, int, float]]:
+    """Rows (engine, voice, language, split, utterances, hours), sorted."""
+    table: dict[tuple[str, str, str, str], list[float]] = {}
+    for u in utterances:
+        table.setdefault((u.engine, u.voice, u.language, u.split), []).append(u.duration)
+    for key in sorted(table):
+        yield *key, len(table[key]), sum(table[key]) / 3600
