@@ -13,13 +13,11 @@ from typing import NamedTuple
 import numpy as np
 
 from toktalk_node.face.arkit import BLENDSHAPES, INDEX
+from toktalk_node.face.livelink import EYE_RANGE
 from toktalk_node.speech.phones import SILENCE, VOWELS, Phone
 
 HEAD_LIMIT = 0.15
 """Bound of each head angle in radians."""
-
-EYE_RANGE = 0.52
-"""Eye rotation in radians at a gaze weight of 1 (30 degrees)."""
 
 
 class Accent(NamedTuple):

@@ -31,7 +31,7 @@ from toktalk_node.speech.phones import SILENCE, Phone
 SEAL_DEPTH, PRESS_DEPTH = 0.012, 0.03
 """How far `mouthClose` goes past `jawOpen` when the lips touch, and how much further at full force: lips are soft."""
 
-MIN_HOLD = 0.044
+MIN_HOLD = 0.032
 """Shortest contact of the lips in seconds."""
 
 CORE_SHARE = 0.5
@@ -106,7 +106,7 @@ def contacts(phones: Sequence[Phone], labels: Mapping[str, tuple[float, float]])
     """The contacts that the phones in `labels` make; `labels` gives each its release and its force.
 
     A contact is whole from just after the phone's start until the release, a share of the phone, but never shorter
-    than MIN_HOLD, so that one frame at 25 fps or faster sees it in the fastest speech. It comes and goes faster beside
+    than MIN_HOLD, so that a frame at 50 fps sees it in the fastest speech. It comes and goes faster beside
     a short phone, so that the vowel between two contacts still opens. Phones of `labels` that touch are one contact.
     """
     found: list[Contact] = []
@@ -145,7 +145,7 @@ def pressed(touching: Sequence[Contact], times: np.ndarray) -> np.ndarray:
     """Force of the contacts, float64 [frames]: rises to each one's force at its middle and is gone when they part."""
     force = np.zeros(len(times))
     for begin, finish, rise, fall, peak in touching:
-        opens, closes = begin - 0.3 * rise, finish + 0.3 * fall
+        opens, closes = begin - 0.6 * rise, finish + 0.6 * fall
         low, high = np.searchsorted(times, [opens, closes])
         phase = (times[low:high] - opens) / (closes - opens)
         force[low:high] = np.maximum(force[low:high], peak * np.sin(np.pi * phase) ** 2)
@@ -156,7 +156,7 @@ def _shortened(ramp: float, neighbour: Phone | None) -> float:
     """A ramp in seconds that leaves most of a short neighbour open."""
     if neighbour is None or neighbour.label == SILENCE:
         return ramp
-    return min(ramp, max(0.03, 0.6 * (neighbour.end - neighbour.start)))
+    return min(ramp, max(0.025, 0.6 * (neighbour.end - neighbour.start)))
 
 
 def mouth(

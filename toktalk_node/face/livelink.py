@@ -1,0 +1,180 @@
+"""Live Link Face recordings: the CSV that Epic's iPhone app writes beside its videos.
+
+Columns: Timecode, BlendShapeCount, then 61 values: the 52 ARKit shapes in Apple's PascalCase names, head yaw, pitch and
+roll, and yaw, pitch and roll of each eye, in radians. A timecode is HH:MM:SS:FF.mmm, where FF counts frames and mmm is
+thousandths of a frame. Recordings differ in the order of columns, so names decide, never positions.
+"""
+
+import csv
+import os
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from toktalk_node.face.arkit import BLENDSHAPES, INDEX, MOTION_WIDTH
+from toktalk_node.face.rest import clamp
+from toktalk_node.face.retarget import resample
+
+FPS = 60
+"""Frame rate of the app's recordings unless its user changes it."""
+
+EYE_RANGE = 0.52
+"""Eye rotation in radians at a gaze weight of 1 (30 degrees)."""
+
+SHAPE_COLUMNS: tuple[str, ...] = tuple(name[0].upper() + name[1:] for name in BLENDSHAPES)
+HEAD_COLUMNS: tuple[str, ...] = ("HeadYaw", "HeadPitch", "HeadRoll")
+EYE_COLUMNS: tuple[str, ...] = tuple(f"{side}Eye{name[4:]}" for side in ("Left", "Right") for name in HEAD_COLUMNS)
+COLUMNS: tuple[str, ...] = SHAPE_COLUMNS + HEAD_COLUMNS + EYE_COLUMNS
+"""The 61 value columns in the order in which they are written."""
+
+MAX_FRAMES = 2_000_000
+"""Longest recording that is read (about nine hours at 60 fps)."""
+
+_RATES = (24, 25, 30, 48, 50, 60, 90, 100, 120)
+_TIMECODE = re.compile(r"(\d{1,2}):(\d{2}):(\d{2})[:;](\d{1,3}(?:\.\d+)?)")
+
+
+@dataclass(frozen=True)
+class Recording:
+    """A recorded face: `motion` float32 [n, 55] at `fps`; `start` is the first frame's time of day in seconds."""
+
+    motion: np.ndarray
+    fps: int
+    start: float
+
+
+def columns(motion: np.ndarray) -> np.ndarray:
+    """The 61 values of Live Link Face, float32 [n, 61], from `motion` [n, 55]; the gaze shapes give the eye angles."""
+    motion = clamp(motion)
+    yaw, pitch = [], []
+    for side, outward in (("Left", 1), ("Right", -1)):
+        out, inward, up, down = (motion[:, INDEX[f"eyeLook{way}{side}"]] for way in ("Out", "In", "Up", "Down"))
+        yaw.append(outward * EYE_RANGE * (out - inward))
+        pitch.append(EYE_RANGE * (up - down))
+    roll = np.zeros(len(motion), np.float32)
+    return np.concatenate([motion, np.stack([yaw[0], pitch[0], roll, yaw[1], pitch[1], roll], axis=1)], axis=1)
+
+
+def timecode(frame: int, fps: int) -> str:
+    """HH:MM:SS:FF.mmm of frame `frame` at `fps` frames per second; the day starts again after 24 hours."""
+    seconds, rest = divmod(frame, fps)
+    minutes, hours = seconds // 60, seconds // 3600
+    return f"{hours % 24:02d}:{minutes % 60:02d}:{seconds % 60:02d}:{rest:02d}.000"
+
+
+def write(path: str | os.PathLike, motion: np.ndarray, fps: int, *, rate: int = FPS) -> int:
+    """Writes `motion` [n, 55] at `fps` as a recording at `rate` frames per second; returns the frames written.
+
+    The file appears whole or not at all. Raises ValueError for a motion of another shape, OSError where the file
+    cannot be written.
+    """
+    values = columns(resample(motion, fps, rate))
+    path = Path(path)
+    partial = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        with open(partial, "w", newline="", encoding="utf-8") as file:
+            writer = csv.writer(file, lineterminator="\n")
+            writer.writerow(["Timecode", "BlendShapeCount", *COLUMNS])
+            for frame, row in enumerate(values):
+                writer.writerow([timecode(frame, rate), len(COLUMNS), *(f"{value:.6f}" for value in row)])
+        os.replace(partial, path)
+    finally:
+        partial.unlink(missing_ok=True)
+    return len(values)
+
+
+def read(path: str | os.PathLike, *, fps: int | None = None) -> Recording:
+    """Reads a recording; rows that the phone dropped are filled in a straight line.
+
+    `fps` is the recording's frame rate; None takes it from the highest frame number of the timecodes, or 60 where the
+    recording is shorter than a second. Head columns and TongueOut may be missing (older phones): they are zero.
+
+    Raises FileNotFoundError, or ValueError naming the file, the line and what is wrong with it.
+    """
+    path = Path(path)
+    with open(path, newline="", encoding="utf-8-sig", errors="replace") as file:
+        rows = csv.reader(_lines(file, path))
+        header = next(rows, None)
+        if not header:
+            raise ValueError(f"{path}: the file is empty, expected a Live Link Face CSV")
+        places = _places(path, header)
+        codes, values = _values(path, rows, header, places)
+    rate = fps or _rate(codes)
+    times = np.array([whole + frame / rate for whole, frame in codes])
+    steps = np.diff(times)
+    times[1:] += 86400 * np.cumsum(steps < -43200)  # past midnight
+    if (np.diff(times) < 0).any():
+        line = int(np.argmax(np.diff(times) < 0)) + 3
+        raise ValueError(f"{path}, line {line}: the timecode runs backwards")
+    count = round((times[-1] - times[0]) * rate) + 1
+    if count > MAX_FRAMES:
+        raise ValueError(f"{path}: the timecodes span {count} frames, more than the {MAX_FRAMES} that are read")
+    grid = times[0] + np.arange(count) / rate
+    motion = np.stack([np.interp(grid, times, column) for column in values.T], axis=1)
+    return Recording(clamp(motion), rate, float(times[0]))
+
+
+def _lines(file: Iterator[str], path: Path) -> Iterator[str]:
+    for line in file:
+        if len(line) > 100_000 or "\0" in line:
+            raise ValueError(f"{path}: not text, expected a Live Link Face CSV")
+        yield line
+
+
+def _places(path: Path, header: Sequence[str]) -> dict[int, int]:
+    """Column of each motion value that the file has: {index in the motion: column in the file}."""
+    names = [name.strip().casefold() for name in header]
+    if "timecode" not in names:
+        raise ValueError(f"{path}: no Timecode column in {','.join(header)[:80]!r}, expected a Live Link Face CSV")
+    twice = sorted({name for name in names if name and names.count(name) > 1})
+    if twice:
+        raise ValueError(f"{path}: columns named twice: {', '.join(twice)}")
+    wanted = [name.casefold() for name in SHAPE_COLUMNS + HEAD_COLUMNS]
+    places = {index: names.index(name) for index, name in enumerate(wanted) if name in names}
+    missing = [name for index, name in enumerate(SHAPE_COLUMNS) if index not in places and name != "TongueOut"]
+    if missing:
+        raise ValueError(f"{path}: {len(missing)} of 52 blendshape columns are missing: {', '.join(missing[:6])}")
+    return places
+
+
+def _values(
+    path: Path, rows: Iterator[list[str]], header: Sequence[str], places: dict[int, int]
+) -> tuple[list[tuple[int, float]], np.ndarray]:
+    """Timecodes as (whole seconds, frames) and motion float32 [n, 55] of the file's rows."""
+    clock = [name.strip().casefold() for name in header].index("timecode")
+    codes, values = [], []
+    for line, row in enumerate(rows, start=2):
+        if not row:
+            continue
+        if len(row) != len(header):
+            raise ValueError(f"{path}, line {line}: {len(row)} columns, expected {len(header)}: is the file cut off?")
+        match = _TIMECODE.fullmatch(row[clock].strip())
+        if not match:
+            raise ValueError(f"{path}, line {line}: timecode {row[clock]!r}, expected HH:MM:SS:FF.mmm")
+        hours, minutes, seconds = (int(part) for part in match.groups()[:3])
+        motion = np.zeros(MOTION_WIDTH, np.float32)
+        try:
+            motion[list(places)] = [float(row[column]) for column in places.values()]
+        except ValueError as error:
+            raise ValueError(f"{path}, line {line}: {error}") from None
+        if not np.isfinite(motion).all():
+            raise ValueError(f"{path}, line {line}: a value is not finite")
+        if len(values) == MAX_FRAMES:
+            raise ValueError(f"{path}: more than {MAX_FRAMES} frames")
+        codes.append((3600 * hours + 60 * minutes + seconds, float(match[4])))
+        values.append(motion)
+    if not values:
+        raise ValueError(f"{path}: a header but no frames")
+    return codes, np.array(values)
+
+
+def _rate(codes: Sequence[tuple[int, float]]) -> int:
+    """Frames per second of a recording from its highest frame number; 60 where it runs through no full second."""
+    highest = int(max(frame for _, frame in codes)) + 1
+    turned = any(after[0] > before[0] and after[1] < 2 for before, after in zip(codes, codes[1:], strict=False))
+    if not turned:
+        return max(FPS, highest)
+    return next((rate for rate in _RATES if rate >= highest), highest)
