@@ -73,27 +73,33 @@ def align(samples: np.ndarray, text: str) -> list[Phone]:
         raise ValueError(f"no words to align in the text {text[:60]!r}")
     if len(samples) < RATE // 20:
         raise ValueError(f"only {len(samples)} samples of sound for the text {text[:60]!r}")
+    duration = len(samples) / RATE
     pcm = pcm16(samples)
     for search in _SEARCHES:
-        decoder = Decoder(lm=None, cmn="batch", loglevel="FATAL", **search)
-        for word in dict.fromkeys(words):
-            if decoder.lookup_word(word) is None:
-                decoder.add_word(word, _pronounce(word), True)
-        decoder.set_align_text(" ".join(words))
-        _decode(decoder, pcm)
-        found = [s.word.split("(")[0] for s in decoder.seg() or () if not s.word.startswith("<")]
-        if found == words:
-            break
-    else:
-        raise ValueError(f"the text {text[:60]!r} does not fit the sound")
+        try:
+            return covering(_aligned(Decoder(lm=None, cmn="batch", loglevel="FATAL", **search), words, pcm), duration)
+        except RuntimeError:  # PocketSphinx' word for "the search lost the text"
+            continue
+    raise ValueError(f"the text {text[:60]!r} does not fit the sound")
+
+
+def _aligned(decoder: "Decoder", words: list[str], pcm: bytes) -> list[tuple[str, float, float]]:
+    """(phone, start, end) of the words; raises RuntimeError where the search does not reach the last word."""
+    for word in dict.fromkeys(words):
+        if decoder.lookup_word(word) is None:
+            decoder.add_word(word, _pronounce(word), True)
+    decoder.set_align_text(" ".join(words))
+    _decode(decoder, pcm)
+    found = [s.word.split("(")[0] for s in decoder.seg() or () if not s.word.startswith("<")]
+    if found != words:
+        raise RuntimeError(f"found {len(found)} of {len(words)} words")
     decoder.set_alignment()
     _decode(decoder, pcm)
-    segments = [
+    return [
         (phone.name, FRAME * phone.start + FRAME_SHIFT, FRAME * (phone.start + phone.duration) + FRAME_SHIFT)
         for word in decoder.get_alignment()
         for phone in word
     ]
-    return covering(segments, len(samples) / RATE)
 
 
 def _decode(decoder: "Decoder", pcm: bytes) -> None:

@@ -86,8 +86,10 @@ def recorded_utterances(folder: Path, limit: int | None = None) -> tuple[int, It
                 samples, rate = read_audio(sound)
                 samples = resample(samples, rate)
                 words = text.read_text(encoding="utf-8", errors="replace")[:MAX_TEXT]
-                yield Utterance(sound.stem, samples, align(samples, words), crc32(sound.stem.encode()))
+                phones = align(samples, words)
             except ValueError as error:
                 LOGGER.warning("%s is left out: %s", sound.name, error)
+                continue
+            yield Utterance(sound.stem, samples, phones, crc32(sound.stem.encode()))
 
     return len(pairs), utterances()
