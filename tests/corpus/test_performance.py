@@ -71,7 +71,15 @@ def test_lips_shut_between_open_vowels_at_any_speed(label: str, length: float):
             assert shape(motion, "jawOpen")[around].min() > 0.05, "the jaw need not shut with the lips"
             assert shape(motion, "mouthPressLeft")[around].max() > 0.1
         elif phone.label in VOWELS:
-            assert opening[at(phone)] > 0.12
+            assert opening[at(phone)] > 0.1
+
+
+def test_lips_at_rest_do_not_part_for_a_bilabial_beside_silence():
+    for label in sorted(BILABIALS):
+        phones = line(f"{label} AA T AA M", 0.09)
+        opening = aperture(perform(phones, phones[-1].end, 2))
+        assert opening[: int(phones[1].centre * FPS)].max() < 0.05
+        assert opening[int(phones[-2].centre * FPS) :].max() < 0.03, "the lips stay shut after a last m"
 
 
 def test_lips_stay_open_for_the_tongue():

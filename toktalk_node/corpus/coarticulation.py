@@ -40,6 +40,9 @@ CORE_SHARE = 0.5
 REST_AFTER, REST_BEFORE = 0.16, 0.10
 """Seconds between the end of speech and the mouth at rest, and between rest and the next speech."""
 
+HUMMED = frozenset("M")
+"""Bilabials after which the lips may stay shut: a stop is let go with a burst."""
+
 NEIGHBOURS = 8
 """Phones on each side of a frame that are heard by the dominance average."""
 
@@ -67,29 +70,34 @@ def _segments(phones: Sequence[Phone]) -> tuple[np.ndarray, np.ndarray, np.ndarr
     """Rows of the viseme table, starts and ends of the cores in seconds, and gains, one per target."""
     rows, starts, ends, gains = [], [], [], []
 
-    def add(label: str, start: float, end: float) -> None:
-        if label == SILENCE:
-            edges = start + REST_AFTER, end - REST_BEFORE
-            if edges[0] > edges[1]:  # a pause too short to come to rest in
-                edges = ((start + end) / 2,) * 2
-            gain = min(1.0, (end - start) / (REST_AFTER + REST_BEFORE)) ** 2
-        else:
-            margin = (1 - CORE_SHARE) / 2 * (end - start)
-            edges, gain = (start + margin, end - margin), 1.0
+    def add(label: str, start: float, end: float, gain: float = 1.0) -> None:
         rows.append(ROWS[label])
-        starts.append(edges[0])
-        ends.append(edges[1])
-        gains.append(max(gain, 1e-3))
+        starts.append(start)
+        ends.append(end)
+        gains.append(gain)
 
-    for label, start, end in phones:
-        if label in DIPHTHONGS:
+    for index, (label, start, end) in enumerate(phones):
+        if label == SILENCE:
+            # beside a bilabial the jaw moves behind shut lips, and so not before them or after them
+            after = 0.03 if index and phones[index - 1].label in HUMMED else REST_AFTER
+            before = 0.0 if index + 1 < len(phones) and phones[index + 1].label in BILABIAL_CONTACT else REST_BEFORE
+            core = start + after, end - before
+            if core[0] > core[1]:  # a pause too short to come to rest in
+                core = ((start + end) / 2,) * 2
+            add(label, *core, gain=max(min(1.0, (end - start) / (REST_AFTER + REST_BEFORE)) ** 2, 1e-3))
+        elif label in DIPHTHONGS:
             first, second, share = DIPHTHONGS[label]
             turn = start + share * (end - start)
-            add(first, start, turn)
-            add(second, turn, end)
+            add(first, *_core(start, turn))
+            add(second, *_core(turn, end))
         else:
-            add(label, start, end)
+            add(label, *_core(start, end))
     return np.array(rows), np.array(starts), np.array(ends), np.array(gains)
+
+
+def _core(start: float, end: float) -> tuple[float, float]:
+    margin = (1 - CORE_SHARE) / 2 * (end - start)
+    return start + margin, end - margin
 
 
 class Contact(NamedTuple):
@@ -124,6 +132,8 @@ def contacts(phones: Sequence[Phone], labels: Mapping[str, tuple[float, float]])
         finish = last.start + labels[last.label][0] * (last.end - last.start)
         if (missing := MIN_HOLD - (finish - begin)) > 0:
             begin, finish = begin - 0.6 * missing, finish + 0.4 * missing
+        if index < len(phones) and phones[index].label == SILENCE and last.label in HUMMED:
+            finish = last.end + min(0.08, 0.5 * (phones[index].end - phones[index].start))
         rise = _shortened(0.056, phones[first - 1] if first else None)
         fall = _shortened(0.052, phones[index] if index < len(phones) else None)
         found.append(Contact(begin, finish, rise, fall, max(labels[phone.label][1] for phone in phones[first:index])))
