@@ -78,13 +78,15 @@ def _segments(phones: Sequence[Phone]) -> tuple[np.ndarray, np.ndarray, np.ndarr
 
     for index, (label, start, end) in enumerate(phones):
         if label == SILENCE:
-            # beside a bilabial the jaw moves behind shut lips, and so not before them or after them
+            # before a bilabial the lips stay at rest until they press, and the jaw moves behind them
+            waits = index + 1 < len(phones) and phones[index + 1].label in BILABIAL_CONTACT
             after = 0.03 if index and phones[index - 1].label in HUMMED else REST_AFTER
-            before = 0.0 if index + 1 < len(phones) and phones[index + 1].label in BILABIAL_CONTACT else REST_BEFORE
+            before = 0.0 if waits else REST_BEFORE
             core = start + after, end - before
             if core[0] > core[1]:  # a pause too short to come to rest in
                 core = ((start + end) / 2,) * 2
-            add(label, *core, gain=max(min(1.0, (end - start) / (REST_AFTER + REST_BEFORE)) ** 2, 1e-3))
+            gain = max(min(1.0, (end - start) / (REST_AFTER + REST_BEFORE)) ** 2, 1e-3)
+            add(label, *core, gain=3 * gain if waits else gain)
         elif label in DIPHTHONGS:
             first, second, share = DIPHTHONGS[label]
             turn = start + share * (end - start)
