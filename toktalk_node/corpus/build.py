@@ -147,8 +147,8 @@ def build(
     seed: int = 0,
     sources: Sequence[Source] = SOURCES,
     say: Callable[[str], None] = print,
-) -> Iterator[Utterance]:
-    """Build the corpus in `out` up to `hours`, yielding each utterance as its manifest line is written.
+) -> Iterator[tuple[float, Utterance]]:
+    """Build the corpus in `out` up to `hours`; yield the seconds so far and each utterance as its line is written.
 
     Goes on where an earlier build stopped. A source whose engine is missing is named through `say` and left out.
     """
@@ -157,6 +157,7 @@ def build(
     manifest = out / "manifest.jsonl"
     states = _resume(out, manifest, sources)
     total = sum(source.weight for source in sources)
+    seconds = sum(state.seconds for state in states)
     with manifest.open("a", encoding="utf-8") as lines:
         context = multiprocessing.get_context("spawn")
         pool = ProcessPoolExecutor(jobs, mp_context=context, initializer=_ignore_interrupt)
@@ -176,7 +177,9 @@ def build(
                 for future in wait(running, return_when=FIRST_COMPLETED).done:
                     state, expected = running.pop(future)
                     state.pending -= expected
-                    yield from _collect(future, state, states, lines, say)
+                    for utterance in _collect(future, state, states, lines, say):
+                        seconds += utterance.duration
+                        yield seconds, utterance
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
 

@@ -5,9 +5,10 @@ The face performance is not stored: `corpus/performance.py` computes it from the
 """
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -97,10 +98,21 @@ def phone_frames(phones: Iterable[Phone], frames: int, rate: float) -> np.ndarra
     return ids
 
 
-def hours_by_voice(utterances: Iterable[Utterance]) -> Iterator[tuple[str, str, str, str, int, float]]:
-    """Rows (engine, voice, language, split, utterances, hours), sorted."""
-    table: dict[tuple[str, str, str, str], list[float]] = {}
+class VoiceHours(NamedTuple):
+    """One row of the corpus's table; espeak-ng's many variants count as one voice."""
+
+    engine: str
+    voice: str
+    language: str
+    split: str
+    utterances: int
+    hours: float
+
+
+def hours_by_voice(utterances: Iterable[Utterance]) -> list[VoiceHours]:
+    """Utterances and hours by engine, voice, language and split, sorted."""
+    durations: dict[tuple[str, str, str, str], list[float]] = {}
     for u in utterances:
-        table.setdefault((u.engine, u.voice, u.language, u.split), []).append(u.duration)
-    for key in sorted(table):
-        yield *key, len(table[key]), sum(table[key]) / 3600
+        voice = "all variants" if u.engine == "espeak" else u.voice
+        durations.setdefault((u.engine, voice, u.language, u.split), []).append(u.duration)
+    return [VoiceHours(*key, len(found), sum(found) / 3600) for key, found in sorted(durations.items())]

@@ -1,0 +1,84 @@
+"""`toktalk corpus`: build speech with exact phone times, and say what a corpus holds."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+corpus = typer.Typer(no_args_is_help=True)
+
+DEFAULT_ROOT = Path("data/corpus")
+
+
+@corpus.callback()
+def _group() -> None:
+    """Build speech with exact phone times and performances."""
+
+
+@corpus.command()
+def build(
+    hours: Annotated[float, typer.Option(min=0.001, help="Hours of speech in all.")] = 7.5,
+    out: Annotated[Path, typer.Option(help="Folder of the corpus; an unfinished build there goes on.")] = DEFAULT_ROOT,
+    jobs: Annotated[int, typer.Option(min=1, max=256, help="Processes.")] = 2,
+    seed: Annotated[int, typer.Option(help="Seed of texts, pitch and tempo.")] = 1,
+    voices: Annotated[
+        list[str] | None, typer.Option(help="Only these: an engine (flite) or a voice (flite-slt); repeatable.")
+    ] = None,
+) -> None:
+    """Make speech with phone times: flite, festival, espeak-ng and the human recordings of festvox-ru, interleaved."""
+    import signal
+    from contextlib import closing
+
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+    from toktalk_node.corpus.build import build as build_corpus
+    from toktalk_node.corpus.voices import SOURCES
+
+    console = Console(stderr=True)
+    chosen = [s for s in SOURCES if not voices or s.engine in voices or s.key in voices]
+    unknown = set(voices or ()) - {s.engine for s in SOURCES} - {s.key for s in SOURCES}
+    if unknown:
+        names = ", ".join(sorted({s.engine for s in SOURCES} | {s.key for s in SOURCES}))
+        console.print(f"[red]error[/red] no voice {', '.join(sorted(unknown))}; there are {names}", highlight=False)
+        raise typer.Exit(2)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    columns = TextColumn("{task.description:24.24}"), BarColumn(), TextColumn("{task.percentage:3.0f} %")
+    with Progress(*columns, TimeElapsedColumn(), TimeRemainingColumn(), console=console) as progress:
+        task = progress.add_task("start", total=hours * 3600)
+        try:
+            with closing(build_corpus(out, hours, jobs=jobs, seed=seed, sources=chosen, say=console.print)) as made:
+                for seconds, utterance in made:
+                    progress.update(task, completed=seconds, description=f"{utterance.engine} {utterance.voice}")
+        except KeyboardInterrupt:
+            progress.stop()
+            console.print(f"stopped; the same command goes on. So far in {out}:")
+        except OSError as error:
+            progress.stop()
+            console.print(f"[red]error[/red] {error}", highlight=False)
+            raise typer.Exit(1) from error
+    if (out / "manifest.jsonl").exists():
+        info(out)
+
+
+@corpus.command()
+def info(
+    root: Annotated[Path, typer.Argument(help="Folder of the corpus.")] = DEFAULT_ROOT,
+) -> None:
+    """Hours by engine, voice, language and split."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from toktalk_node.corpus.dataset import hours_by_voice, read_manifest
+
+    try:
+        utterances = read_manifest(root)
+    except (FileNotFoundError, ValueError) as error:
+        Console(stderr=True).print(f"[red]error[/red] {error}", highlight=False)
+        raise typer.Exit(1) from error
+    rows = list(hours_by_voice(utterances))
+    total = sum(row.hours for row in rows)
+    table = Table("engine", "voice", "language", "split", "utterances", "hours", title=f"{root}: {total:.2f} h")
+    for row in rows:
+        table.add_row(row.engine, row.voice, row.language, row.split, str(row.utterances), f"{row.hours:.3f}")
+    Console().print(table)
