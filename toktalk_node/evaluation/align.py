@@ -20,11 +20,12 @@ FRAME_SHIFT = 0.0078
 """A PocketSphinx frame of 10 ms looks at 25.6 ms of sound; its middle lies 7.8 ms after that of its own 10 ms."""
 
 _SEARCHES: tuple[dict, ...] = (
-    {},
-    {"beam": 1e-80, "wbeam": 1e-60, "pbeam": 1e-80},
-    {"fsgusefiller": False},
+    {"bestpath": False},
+    {"bestpath": False, "beam": 1e-120, "wbeam": 1e-100, "pbeam": 1e-120},
+    {"bestpath": False, "fsgusefiller": False},
 )
-"""Tried in turn until every word is found: the default, wider beams, and no pauses between words."""
+"""Tried in turn until every word is found: default beams, wider beams, no pauses between words. The lattice search
+(`bestpath`) is off, for it moves word ends to where the phone pass cannot follow."""
 
 
 def pcm16(samples: np.ndarray) -> bytes:
