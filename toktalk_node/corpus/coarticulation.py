@@ -199,7 +199,7 @@ def mouth(
         "mouthPucker": pucker * (1 - 0.35 * shut) * (1 - 0.4 * dental),
         "mouthRollLower": 0.12 * shut + 0.55 * dental,
         "mouthRollUpper": 0.14 * shut,
-        "mouthShrugLower": 0.05 * shut + 0.22 * dental,
+        "mouthShrugLower": 0.05 * shut + 0.34 * dental,
         "mouthShrugUpper": 0.04 * shut,
         "tongueOut": tongue * parted * (1 - dental),
     }
