@@ -1,0 +1,163 @@
+"""Training: shards come back as written, the model learns a mapping, and a stopped run goes on where it was."""
+
+import csv
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from typer.testing import CliRunner
+
+from toktalk_node.commands.train import train as command
+from toktalk_node.face.arkit import INDEX
+from toktalk_node.motion.checkpoint import CheckpointError, load
+from toktalk_node.motion.config import MotionConfig
+from toktalk_node.motion.decoder import DecodeSettings, MotionDecoder, decode
+from toktalk_node.training import motion as training
+from toktalk_node.training.batches import Sampler, Windows
+from toktalk_node.training.motion import MotionTrainer, TrainingConfig, train
+from toktalk_node.training.shards import DataError, MotionData, Utterance, read_shards, write_shard
+
+JAW, PUCKER = INDEX["jawOpen"], INDEX["mouthPucker"]
+SMALL = Windows(batch=8, frames=24, chunks=(4, 6, 8))
+
+
+def speaker(id: str, split: str, frames: int, seed: int) -> Utterance:
+    """A toy voice: two slow curves in the condition, that jaw and lips follow."""
+    generator = torch.Generator().manual_seed(seed)
+    slow = torch.randn(2, frames // 5 + 2, generator=generator)
+    curves = torch.nn.functional.interpolate(slow[None], size=frames, mode="linear")[0].T.sigmoid()
+    condition = torch.cat([curves * 2, torch.ones(frames, 1)], dim=1)
+    motion = torch.zeros(frames, 55)
+    motion[:, JAW], motion[:, PUCKER] = 0.8 * curves[:, 0], 0.5 * curves[:, 1]
+    return Utterance(id, split, condition, motion)
+
+
+def toy(utterances: int = 40, frames: int = 90) -> MotionData:
+    items = [speaker(f"u{i}", "valid" if i % 8 == 0 else "train", frames + i, i) for i in range(utterances)]
+    return MotionData("phonetic", 50, items)
+
+
+def tiny(**changes: int) -> MotionConfig:
+    sizes = dict(channels=48, heads=2, head_width=16, feed_forward=2, down_stages=1, middle_stages=1, blocks=1)
+    return MotionConfig(**({"condition_width": 3, "time_width": 32, "overlap": 8} | sizes | changes))
+
+
+def test_shards_come_back_as_written(tmp_path: Path) -> None:
+    items = toy(5).utterances
+    assert write_shard(tmp_path / "a.safetensors", items[:2], space="phonetic", fps=50) == sum(map(len, items[:2]))
+    write_shard(tmp_path / "b.safetensors", items[2:], space="phonetic", fps=50)
+    data = read_shards(tmp_path)
+    assert (data.space, data.fps, data.condition_width, data.frames) == ("phonetic", 50, 3, sum(map(len, items)))
+    for written, read in zip(items, data.utterances, strict=True):
+        assert (written.id, written.split) == (read.id, read.split)
+        assert torch.equal(read.motion, written.motion.half()) and torch.equal(read.condition, written.condition.half())
+    assert [item.id for item in data.split("valid").utterances] == ["u0"]
+
+
+def test_bad_shards_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="there is no .*toktalk corpus prepare"):
+        read_shards(tmp_path)
+    item = toy(1).utterances[0]
+    short, endless = item.condition[1:], item.condition / 0
+    for condition, words in ((short, "89 frames of condition, 90 of motion"), (endless, "finite")):
+        with pytest.raises(ValueError, match=f"u0: .*{words}"):
+            bad = Utterance("u0", "train", condition, item.motion)
+            write_shard(tmp_path / "a.safetensors", [bad], space="phonetic", fps=50)
+    write_shard(tmp_path / "a.safetensors", [item], space="phonetic", fps=50)
+    write_shard(tmp_path / "b.safetensors", [item], space="mimi", fps=50)
+    with pytest.raises(DataError, match="shards disagree"):
+        read_shards(tmp_path)
+    about = json.loads((tmp_path / "b.json").read_text())
+    (tmp_path / "b.json").write_text(json.dumps(about | {"version": 9}))
+    with pytest.raises(DataError, match="not toktalk-motion-data 1"):
+        read_shards(tmp_path)
+    (tmp_path / "b.safetensors").write_bytes(b"short")
+    with pytest.raises(DataError, match="b.safetensors cannot be read"):
+        read_shards(tmp_path)
+
+
+def test_windows_are_cut_where_they_say_and_repeat() -> None:
+    data = toy(4)
+    trainer = MotionTrainer(data, tiny(look_ahead=2), TrainingConfig(windows=SMALL))
+    batches = [trainer.sampler(step) for step in range(40)]
+    again = Sampler(data.split("train"), trainer.model, SMALL)(7)
+    assert torch.equal(again.noise, batches[7].noise) and torch.equal(again.motion, batches[7].motion)
+    known, dropped = [], []
+    for batch in batches:
+        count = batch.known[..., 0].sum(1).int()
+        known += count.tolist()
+        empty = (batch.condition == 0).all(-1).all(-1)
+        dropped += empty.tolist()
+        assert not count[empty].any()
+        assert torch.equal(batch.known.cummin(1).values, batch.known)
+        assert not (batch.weight * batch.known).any()
+        if batch.chunk:
+            assert batch.offset % 2 == 0 and (((count + batch.offset) % batch.chunk == 0) | (count == 0)).all()
+    assert 0.1 < sum(dropped) / len(dropped) < 0.3
+    assert 0.2 < sum(n > 0 for n in known) / len(known) < 0.7
+
+
+def test_a_window_pairs_motion_with_the_condition_ahead() -> None:
+    data = toy(4)
+    trainer = MotionTrainer(data, tiny(look_ahead=2), TrainingConfig(windows=Windows(batch=16, frames=24, dropped=0)))
+    batch, std, mean = trainer.sampler(0), trainer.model.motion_std, trainer.model.motion_mean
+    jaw = (batch.motion * std + mean)[..., JAW]
+    heard = batch.condition * trainer.model.condition_std + trainer.model.condition_mean
+    inside = batch.motion.shape[1] // 2
+    torch.testing.assert_close(jaw[:, inside + 2 :] / 0.8, heard[:, inside:-2, 0] / 2, atol=2e-3, rtol=0)
+
+
+def test_the_model_learns_what_the_condition_says(tmp_path: Path) -> None:
+    config = TrainingConfig(steps=400, windows=SMALL, learning_rate=4e-3, warm_up=20, average=0.98)
+    trainer = MotionTrainer(toy(), tiny(), config)
+    lines: list[training.Progress] = []
+    assert train(trainer, tmp_path, lines.append)
+    assert lines[-1].loss < 0.6 * lines[0].loss
+    unseen = speaker("new", "heldout", 120, 999)
+    decoder = MotionDecoder(load(tmp_path), DecodeSettings(overlap=8, chunk=6, steps=4))
+    motion = decode(decoder, unseen.condition)
+    for channel in (JAW, PUCKER):
+        said, shown = unseen.motion[:, channel], motion[:, channel]
+        assert torch.corrcoef(torch.stack([said, shown]))[0, 1] > 0.9
+    assert motion[:, INDEX["browInnerUp"]].max() < 0.05
+    with (tmp_path / "curves.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert [int(row["step"]) for row in rows] == list(range(50, 401, 50))
+
+
+def test_a_stopped_run_goes_on_to_the_same_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    data, config = toy(8), TrainingConfig(steps=12, windows=SMALL, warm_up=3, report_steps=2)
+    whole = MotionTrainer(data, tiny(), config)
+    assert train(whole, tmp_path / "whole")
+
+    stopped = MotionTrainer(data, tiny(), config)
+
+    def interrupt(progress: training.Progress) -> None:
+        if progress.step == 6:
+            raise KeyboardInterrupt
+
+    assert not train(stopped, tmp_path / "cut", interrupt)
+    resumed = MotionTrainer(data, tiny(), config)
+    resumed.resume(tmp_path / "cut")
+    assert resumed.step == 6
+    assert train(resumed, tmp_path / "cut")
+    a, b = load(tmp_path / "whole").state_dict(), load(tmp_path / "cut").state_dict()
+    assert all(torch.equal(a[name], b[name]) for name in a)
+    with pytest.raises(CheckpointError, match="another model than asked for"):
+        MotionTrainer(data, tiny(channels=32), config).resume(tmp_path / "cut")
+    with pytest.raises(CheckpointError, match="nothing to resume in"):
+        MotionTrainer(data, tiny(), config).resume(tmp_path / "none")
+
+
+def test_the_command_trains_resumes_and_says_what_is_missing(tmp_path: Path) -> None:
+    runner, out = CliRunner(), str(tmp_path / "run")
+    missing = runner.invoke(command, ["motion", "--data", str(tmp_path / "no"), "--out", out])
+    assert missing.exit_code == 2 and "no training data" in missing.output
+    write_shard(tmp_path / "data" / "a.safetensors", toy(4).utterances, space="phonetic", fps=50)
+    arguments = ["motion", "--data", str(tmp_path / "data"), "--out", out, "--batch", "2"]
+    first = runner.invoke(command, [*arguments, "--steps", "2"])
+    assert first.exit_code == 0 and "done: step 2" in first.output, first.output
+    second = runner.invoke(command, [*arguments, "--steps", "3", "--resume"])
+    assert second.exit_code == 0 and "done: step 3" in second.output, second.output
+    assert load(out).config.token_space == "phonetic"

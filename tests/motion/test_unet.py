@@ -1,0 +1,109 @@
+"""The velocity network looks at no frame after a chunk, at any rate, in any shape of the network."""
+
+import pytest
+import torch
+
+from toktalk_node.motion.config import MotionConfig, preset
+from toktalk_node.motion.unet import CausalConv, VelocityUNet, block_causal_mask
+
+TINY = dict(condition_width=5, channels=16, heads=2, head_width=8, feed_forward=2, time_width=16, overlap=4)
+MINI = MotionConfig(**TINY, down_stages=1, middle_stages=2, blocks=1)
+PAPER = MotionConfig(**TINY, down_stages=2, middle_stages=3, blocks=2)
+
+
+def network(config: MotionConfig) -> VelocityUNet:
+    torch.manual_seed(0)
+    net = VelocityUNet(config).eval()
+    torch.nn.init.normal_(net.head.weight)
+    return net
+
+
+def inputs(config: MotionConfig, frames: int, batch: int = 2) -> dict[str, torch.Tensor]:
+    generator = torch.Generator().manual_seed(1)
+    known = torch.zeros(batch, frames, 1)
+    known[:, :4] = 1
+    motion = torch.randn(batch, frames, config.motion_width, generator=generator)
+    return {
+        "x": torch.randn(batch, frames, config.motion_width, generator=generator),
+        "t": torch.rand(batch, generator=generator),
+        "condition": torch.randn(batch, frames, config.condition_width, generator=generator),
+        "known": motion * known,
+        "mask": known,
+    }
+
+
+@pytest.mark.parametrize("config", [MINI, PAPER], ids=["mini", "paper"])
+@pytest.mark.parametrize(("chunk", "offset"), [(2, 0), (4, 0), (4, 2), (6, 4), (20, 0)])
+@torch.no_grad()
+def test_no_output_before_a_perturbed_chunk_changes(config: MotionConfig, chunk: int, offset: int) -> None:
+    net, frames = network(config), 24
+    given = inputs(config, frames)
+    before = net(**given, chunk=chunk, offset=offset)
+    for frame in range(frames):
+        chunk_start = max(0, (frame + offset) // chunk * chunk - offset)
+        for name in ("x", "condition", "known", "mask"):
+            changed = {k: v.clone() for k, v in given.items()}
+            changed[name][:, frame] += 3
+            after = net(**changed, chunk=chunk, offset=offset)
+            assert torch.equal(before[:, :chunk_start], after[:, :chunk_start]), (name, frame)
+            assert not torch.equal(before[:, chunk_start:], after[:, chunk_start:]), (name, frame)
+
+
+@torch.no_grad()
+def test_the_first_frame_of_a_chunk_sees_its_last_and_full_context_sees_all() -> None:
+    net, given = network(MINI), inputs(MINI, 12)
+    changed = {k: v.clone() for k, v in given.items()}
+    changed["condition"][:, 11] += 3
+    assert not torch.equal(net(**given, chunk=6)[:, 6], net(**changed, chunk=6)[:, 6])
+    assert not torch.equal(net(**given, chunk=None)[:, 0], net(**changed, chunk=None)[:, 0])
+
+
+def test_mask_shows_whole_chunks_up_to_ones_own() -> None:
+    visible = block_causal_mask(6, 4, offset=2)
+    assert visible.int().tolist() == [[1, 1, 0, 0, 0, 0]] * 2 + [[1] * 6] * 4
+    assert block_causal_mask(4, 2).sum(1).tolist() == [2, 2, 4, 4]
+
+
+def test_causal_conv_equals_a_padded_convolution() -> None:
+    torch.manual_seed(0)
+    for kernel, stride in ((3, 1), (4, 2)):
+        conv = CausalConv(3, 7, kernel, stride)
+        x = torch.randn(2, 10, 3)
+        weight = conv.linear.weight.view(7, kernel, 3).transpose(1, 2)
+        padded = torch.nn.functional.pad(x.transpose(1, 2), (kernel - stride, 0))
+        expected = torch.nn.functional.conv1d(padded, weight, conv.linear.bias, stride=stride).transpose(1, 2)
+        torch.testing.assert_close(conv(x), expected)
+
+
+def test_odd_windows_and_chunks_are_refused() -> None:
+    net = network(MINI)
+    with pytest.raises(ValueError, match="frames must be an even number.*not 11"):
+        net(**inputs(MINI, 11), chunk=4)
+    with pytest.raises(ValueError, match="chunk must be an even number.*not 5"):
+        net(**inputs(MINI, 12), chunk=5)
+
+
+def test_paper_preset_has_the_papers_shape_and_size() -> None:
+    config = preset("paper", condition_width=512)
+    assert (config.down_stages, config.middle_stages, config.blocks, config.heads) == (2, 12, 4, 8)
+    with torch.device("meta"):
+        net = VelocityUNet(config)
+        size = sum(p.numel() for p in net.parameters())
+        window = [1, config.overlap + config.chunk]
+        velocity = net(
+            torch.empty(*window, 55), torch.empty(1), torch.empty(*window, 512), torch.empty(*window, 55),
+            torch.empty(*window, 1), config.chunk,
+        )  # fmt: skip
+    assert 66e6 < size < 84e6
+    assert list(velocity.shape) == [*window, 55]
+
+
+def test_wrong_sizes_are_named() -> None:
+    with pytest.raises(ValueError, match="no motion preset is called 'huge'; there are mini, paper"):
+        preset("huge", 8)
+    with pytest.raises(ValueError, match="chunk must be an even number of frames, 2 or more, not 7"):
+        preset("mini", 8, chunk=7)
+    with pytest.raises(ValueError, match="condition_width must be at least 1, not 0"):
+        preset("mini", 0)
+    with pytest.raises(ValueError, match="look_ahead 30 must not exceed overlap 24"):
+        preset("mini", 8, look_ahead=30)

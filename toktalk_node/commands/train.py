@@ -1,0 +1,85 @@
+"""`toktalk train`: train the tokenizer or the motion model."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+train = typer.Typer(no_args_is_help=True)
+
+
+@train.callback()
+def _train() -> None:
+    """Train the tokenizer or the motion model."""
+
+
+@train.command()
+def motion(
+    data: Annotated[Path, typer.Option(help="Folder of prepared shards.")],
+    out: Annotated[Path, typer.Option(help="Folder for the weights, the curves and the state to resume from.")] = Path(
+        "runs/motion"
+    ),
+    preset: Annotated[str, typer.Option(help="Size of the model: mini or paper.")] = "mini",
+    minutes: Annotated[float, typer.Option(min=0, help="Time budget; the learning rate is spread over it.")] = 40.0,
+    steps: Annotated[int | None, typer.Option(min=1, help="Number of steps, instead of a time budget.")] = None,
+    resume: Annotated[bool, typer.Option(help="Continue the run in --out, within the budget of both.")] = False,
+    look_ahead: Annotated[int, typer.Option(min=0, help="Frames of condition beyond the newest motion frame.")] = 0,
+    batch: Annotated[int, typer.Option(min=1, help="Windows per step.")] = 48,
+    learning_rate: Annotated[float, typer.Option(min=0, help="Peak of the learning rate.")] = 1.5e-3,
+    seed: Annotated[int, typer.Option(help="Seed of weights, windows and noise.")] = 0,
+    device: Annotated[str, typer.Option(help="cpu, cuda, ...")] = "cpu",
+    threads: Annotated[int | None, typer.Option(min=1, help="CPU threads; all of them by default.")] = None,
+    bf16: Annotated[
+        bool | None, typer.Option(help="Forward passes in bfloat16; by default where the hardware has it.")
+    ] = None,
+) -> None:
+    """Train the motion model by conditional flow matching. Ctrl-C saves; --resume goes on."""
+    import torch
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+    from toktalk_node.motion.checkpoint import CheckpointError
+    from toktalk_node.training import motion as training
+    from toktalk_node.training.batches import Windows
+    from toktalk_node.training.shards import DataError, read_shards
+
+    if threads:
+        torch.set_num_threads(threads)
+    if bf16 is None:
+        bf16 = training.cpu_has_bf16() if device == "cpu" else torch.cuda.is_bf16_supported()
+    try:
+        shards = read_shards(data)
+        trainer = training.MotionTrainer(
+            shards,
+            training.model_config(shards, preset, look_ahead=look_ahead),
+            training.TrainingConfig(
+                minutes=minutes,
+                steps=steps,
+                windows=Windows(batch=batch),
+                learning_rate=learning_rate,
+                bf16=bf16,
+                seed=seed,
+            ),
+            device,
+        )
+        if resume:
+            trainer.resume(out)
+    except (CheckpointError, DataError, ValueError) as error:
+        raise typer.BadParameter(str(error)) from error
+
+    size = sum(p.numel() for p in trainer.parameters) / 1e6
+    hours = shards.frames / shards.fps / 3600
+    typer.echo(f"{preset}: {size:.1f} M parameters; {hours:.1f} h in {len(shards.utterances)} utterances; bf16 {bf16}")
+    columns = (BarColumn(), TextColumn("{task.percentage:.0f}%"), TimeElapsedColumn(), TextColumn("{task.description}"))
+    with Progress(*columns) as bar:
+        task = bar.add_task("starting", total=1.0, completed=trainer.share())
+
+        def report(now: training.Progress) -> None:
+            rate = now.step / max(now.seconds, 1e-9)
+            text = f"step {now.step} loss {now.loss:.4f} valid {now.valid:.4f} {rate:.1f} steps/s"
+            bar.update(task, completed=now.share, description=text)
+
+        complete = training.train(trainer, out, report)
+    typer.echo(f"{'done' if complete else 'stopped'}: step {trainer.step}, weights in {out}")
+    if not complete:
+        typer.echo("go on with the same command and --resume")
+        raise typer.Exit(130)

@@ -1,0 +1,109 @@
+"""Files of a motion model: `motion.safetensors` and `motion.json` in one folder, both written whole or not at all.
+
+The JSON holds the format's name and version, the configuration and how the weights were trained. Nothing is pickled.
+"""
+
+import json
+import os
+from dataclasses import asdict, fields
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+
+from toktalk_node.motion.config import MotionConfig
+from toktalk_node.motion.model import MotionModel
+
+FORMAT = "toktalk-motion"
+VERSION = 1
+WEIGHTS_FILE = "motion.safetensors"
+CONFIG_FILE = "motion.json"
+MAKE = "toktalk train motion --data FOLDER --out {}"
+
+
+class CheckpointError(Exception):
+    """A checkpoint cannot be read; the message says why and which command makes one."""
+
+
+def write_atomically(path: Path, write: Any) -> None:
+    """Call write(temporary path), then put the file at `path`, so that a reader never sees half of it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        write(temporary)
+        temporary.chmod(0o644)  # safetensors makes files that only their owner reads
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def save(model: MotionModel, folder: str | Path, training: dict[str, Any] | None = None, half: bool = False) -> None:
+    """Write the model to `folder`; `training` is what a model card should tell. half: weights in 16 bits."""
+    folder = Path(folder)
+    dtype = torch.float16 if half else torch.float32
+    tensors = {name: value.detach().cpu().to(dtype).contiguous() for name, value in model.state_dict().items()}
+    about = {"format": FORMAT, "version": VERSION, "config": asdict(model.config), "training": training or {}}
+    write_atomically(folder / WEIGHTS_FILE, lambda path: save_file(tensors, path))
+    write_atomically(folder / CONFIG_FILE, lambda path: path.write_text(json.dumps(about, indent=2) + "\n"))
+
+
+def load(folder: str | Path, device: str | torch.device = "cpu") -> MotionModel:
+    """Read the model in `folder`, ready to run, float32.
+
+    Raises CheckpointError where files are missing, damaged, of another version, or disagree.
+    """
+    folder = Path(folder)
+    config = _config(folder, read_about(folder)["config"])
+    try:
+        tensors = load_file(folder / WEIGHTS_FILE)
+    except (OSError, SafetensorError) as error:
+        raise CheckpointError(f"{folder / WEIGHTS_FILE} is damaged ({error}). {_remedy(folder)}") from error
+    model = MotionModel(config)
+    expected = {name: tuple(value.shape) for name, value in model.state_dict().items()}
+    found = {name: tuple(value.shape) for name, value in tensors.items()}
+    if expected != found:
+        name = sorted(k for k in expected.keys() | found.keys() if expected.get(k) != found.get(k))[0]
+        raise CheckpointError(
+            f"{folder / WEIGHTS_FILE} does not fit {CONFIG_FILE}: {name} is {found.get(name, 'missing')}, but the "
+            f"configuration says {expected.get(name, 'there is none')}. {_remedy(folder)}"
+        )
+    model.load_state_dict({name: value.float() for name, value in tensors.items()})
+    return model.to(device).eval()
+
+
+def read_about(folder: str | Path) -> dict[str, Any]:
+    """The JSON beside the weights: format, version, config, training. Raises CheckpointError."""
+    folder = Path(folder)
+    for name in (CONFIG_FILE, WEIGHTS_FILE):
+        if not (folder / name).is_file():
+            raise CheckpointError(f"no motion model in {folder}: {name} is missing. {_remedy(folder)}")
+    try:
+        about = json.loads((folder / CONFIG_FILE).read_text())
+    except (OSError, ValueError) as error:
+        raise CheckpointError(f"{folder / CONFIG_FILE} is not JSON ({error}). {_remedy(folder)}") from error
+    if not isinstance(about, dict) or about.get("format") != FORMAT:
+        raise CheckpointError(f"{folder / CONFIG_FILE} does not describe a motion model. {_remedy(folder)}")
+    if about.get("version") != VERSION:
+        raise CheckpointError(
+            f"the motion model in {folder} has format version {about.get('version')}, this program reads {VERSION}. "
+            f"{_remedy(folder)}"
+        )
+    if not isinstance(about.get("config"), dict):
+        raise CheckpointError(f"{folder / CONFIG_FILE} has no configuration. {_remedy(folder)}")
+    return about
+
+
+def _config(folder: Path, given: dict[str, Any]) -> MotionConfig:
+    known = {field.name for field in fields(MotionConfig)}
+    if unknown := sorted(given.keys() - known):
+        raise CheckpointError(f"{folder / CONFIG_FILE} has unknown fields {', '.join(unknown)}. {_remedy(folder)}")
+    try:
+        return MotionConfig(**given)
+    except (TypeError, ValueError) as error:
+        raise CheckpointError(f"{folder / CONFIG_FILE} has a bad configuration: {error}. {_remedy(folder)}") from error
+
+
+def _remedy(folder: Path) -> str:
+    return f"Train one with `{MAKE.format(folder)}`."

@@ -1,0 +1,88 @@
+"""Sizes of the motion model, and its presets."""
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+from toktalk_node.face.arkit import MOTION_WIDTH
+
+
+@dataclass(frozen=True)
+class MotionConfig:
+    """Everything that must be known to build the velocity network and to run it.
+
+    The first half shapes the weights; the second half (from `overlap` on) are the live defaults, which
+    may be changed at run time without training again.
+    """
+
+    condition_width: int
+    """Width E of the condition, the embedding of one token."""
+    token_space: str = "phonetic"
+    """Name of the token space the condition comes from."""
+    fps: int = 50
+    """Frames per second of motion and of condition."""
+    motion_width: int = MOTION_WIDTH
+    """Width M of a motion vector."""
+    channels: int = 256
+    """Width of the network, at both rates."""
+    heads: int = 8
+    """Attention heads."""
+    head_width: int = 64
+    """Width of one attention head."""
+    feed_forward: int = 4
+    """Width of the feed-forward layers as a multiple of `channels`."""
+    down_stages: int = 2
+    """Stages before the middle, and as many after it. The first runs at full rate, the others at half rate."""
+    middle_stages: int = 12
+    """Stages at half rate."""
+    blocks: int = 4
+    """Transformer blocks per stage."""
+    time_width: int = 1024
+    """Width of the embedding of the flow's time."""
+    look_ahead: int = 0
+    """Frames of condition beyond the newest motion frame: motion frame i is paired with condition frame
+    i + look_ahead. Each adds 1 / fps seconds of wait."""
+
+    overlap: int = 24
+    """Known frames, the end of what was shown, that each new chunk is decoded behind."""
+    chunk: int = 6
+    """New frames per decoded chunk; even, because the middle runs at half rate."""
+    steps: int = 4
+    """Euler steps n per chunk."""
+    guidance: float = 0.3
+    """Weight w of classifier-free guidance; 0 turns it off and halves the work."""
+
+    def __post_init__(self) -> None:
+        widths = "condition_width motion_width channels heads head_width feed_forward"
+        for name in f"{widths} down_stages middle_stages blocks fps steps".split():
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} must be at least 1, not {getattr(self, name)}")
+        for name in ("look_ahead", "guidance"):
+            if getattr(self, name) < 0:
+                raise ValueError(f"{name} must not be negative, but is {getattr(self, name)}")
+        for name in ("overlap", "chunk"):
+            check_even(name, getattr(self, name))
+        if self.look_ahead > self.overlap:
+            raise ValueError(f"look_ahead {self.look_ahead} must not exceed overlap {self.overlap}")
+        if self.time_width % 2:
+            raise ValueError(f"time_width must be even, not {self.time_width}")
+
+
+def check_even(name: str, frames: int) -> None:
+    """Raise ValueError unless `frames` is a positive even number, which the half-rate level needs."""
+    if frames < 2 or frames % 2:
+        raise ValueError(f"{name} must be an even number of frames, 2 or more, not {frames}")
+
+
+_PRESETS: dict[str, dict[str, Any]] = {
+    "mini": dict(channels=256, heads=4, feed_forward=2, down_stages=1, middle_stages=3, blocks=1, time_width=256),
+    "paper": dict(chunk=20, steps=20),
+}
+PRESETS: tuple[str, ...] = tuple(_PRESETS)
+"""`mini`: real time on a CPU core. `paper`: TokTalk's decoder (2 down, 12 middle, 2 up, 4 blocks each, 8 heads)."""
+
+
+def preset(name: str, condition_width: int, **changes: Any) -> MotionConfig:
+    """The configuration called `name`, for a condition of the given width, with some fields changed."""
+    if name not in _PRESETS:
+        raise ValueError(f"no motion preset is called {name!r}; there are {', '.join(PRESETS)}")
+    return replace(MotionConfig(condition_width=condition_width, **_PRESETS[name]), **changes)

@@ -1,0 +1,228 @@
+"""Chunk-wise streaming decoding: conditions in, motion out, in chunks of C frames.
+
+Each chunk is decoded behind the last `overlap` frames that were shown, which are inpainted at every solver step.
+Noise is a function of the seed and of the absolute frame index alone, and every chunk starts at a multiple of C, so
+the motion does not depend on how its input was cut into packets: streaming equals offline, bit for bit.
+
+A stream starts behind a resting, silent face: its history is the face at rest, with a level head, and the condition
+of silence, both of which the checkpoint holds; the end of a stream is filled up with the same condition.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from toktalk_node.motion.config import MotionConfig, check_even
+from toktalk_node.motion.model import MotionModel
+from toktalk_node.motion.solver import Schedule, euler, guided, solver_times
+
+
+@dataclass(frozen=True)
+class DecodeSettings:
+    """The knobs of decoding; none needs other weights."""
+
+    overlap: int = 24
+    """Known frames before the chunk; even."""
+    chunk: int = 6
+    """New frames per chunk C; even."""
+    steps: int = 4
+    """Euler steps n."""
+    guidance: float = 0.3
+    """Weight w of classifier-free guidance; 0 turns it off and halves the work."""
+    schedule: Schedule = "cosine"
+    """Spacing of the solver's times."""
+
+    def __post_init__(self) -> None:
+        check_even("overlap", self.overlap)
+        check_even("chunk", self.chunk)
+        solver_times(self.steps, self.schedule)
+        if self.guidance < 0:
+            raise ValueError(f"guidance must not be negative, but is {self.guidance}")
+
+    @classmethod
+    def of(cls, config: MotionConfig) -> "DecodeSettings":
+        """The live defaults of a model."""
+        return cls(overlap=config.overlap, chunk=config.chunk, steps=config.steps, guidance=config.guidance)
+
+
+@dataclass(frozen=True)
+class DecoderState:
+    """Where one stream stands: what was shown last, and what comes next. Never changed in place."""
+
+    motion: Tensor
+    """Standardised motion of the last frames [overlap, M]."""
+    condition: Tensor
+    """Standardised condition of the last frames [overlap, E]."""
+    noise: Tensor
+    """Noise of the last frames [overlap, M]."""
+    frame: int
+    """Absolute index of the next frame."""
+    seed: int
+    """Seed of the stream's noise."""
+
+
+def frame_noise(seed: int, start: int, frames: int, width: int) -> np.ndarray:
+    """Standard normal noise float32 [frames, width] of absolute frames start, start + 1, ...
+
+    A function of (seed, frame) alone: each frame has its own counter of a Philox generator (Salmon et al. 2011).
+    Frames before the stream's first have negative indices.
+    """
+    key = seed % 2**64
+    noise = np.empty((frames, width), np.float32)
+    for i in range(frames):
+        counter = np.array([0, (start + i) % 2**64, 0, 0], np.uint64)
+        generator = np.random.Generator(np.random.Philox(key=key, counter=counter))
+        noise[i] = generator.standard_normal(width, dtype=np.float32)
+    return noise
+
+
+class MotionDecoder:
+    """Decodes chunks of any number of streams with one model; holds no stream's state."""
+
+    def __init__(self, model: MotionModel, settings: DecodeSettings | None = None) -> None:
+        self.model = model.eval()
+        self.settings = settings or DecodeSettings.of(model.config)
+        if model.config.look_ahead > self.settings.overlap:
+            raise ValueError(
+                f"overlap {self.settings.overlap} must be at least the model's look-ahead {model.config.look_ahead}"
+            )
+
+    @torch.no_grad()
+    def start(self, seed: int = 0) -> DecoderState:
+        """The state of a stream that is about to begin, at frame 0."""
+        model, overlap = self.model, self.settings.overlap
+        width = model.config.motion_width
+        rest = model.standardise_motion(model.rest)
+        return DecoderState(
+            motion=rest.expand(overlap, -1),
+            condition=model.standardise_condition(model.silence).expand(overlap, -1),
+            noise=self._noise(seed, -overlap, overlap, width),
+            frame=0,
+            seed=seed,
+        )
+
+    @torch.no_grad()
+    def prime(self, state: DecoderState, condition: Tensor) -> DecoderState:
+        """Pair the last frames of history with the first conditions [look_ahead, E]; once, before the first step."""
+        known = self.model.standardise_condition(condition.to(self.model.silence))
+        return replace(state, condition=torch.cat([state.condition[len(known) :], known]))
+
+    @torch.no_grad()
+    def step(self, states: Sequence[DecoderState], condition: Tensor) -> tuple[Tensor, list[DecoderState]]:
+        """Decode the next chunk of every stream in one forward pass per solver step.
+
+        condition: [streams, chunk, E], raw embeddings; row i is of the frames `look_ahead` after the next of
+        states[i]. Returns motion [streams, chunk, M], weights in [0, 1] and radians, and the states after it.
+        Rows may differ in their last bits from those of another number of streams, as matrix products do.
+        """
+        model, s = self.model, self.settings
+        expected = (len(states), s.chunk, model.config.condition_width)
+        if tuple(condition.shape) != expected:
+            raise ValueError(f"condition must be [streams, chunk, E] = {list(expected)}, not {list(condition.shape)}")
+        streams, width = len(states), model.config.motion_width
+        new_condition = model.standardise_condition(condition.to(model.silence))
+        new_noise = torch.stack([self._noise(state.seed, state.frame, s.chunk, width) for state in states])
+        history = torch.stack([state.motion for state in states])
+        window_condition = torch.cat([torch.stack([state.condition for state in states]), new_condition], dim=1)
+        noise = torch.cat([torch.stack([state.noise for state in states]), new_noise], dim=1)
+
+        x = self._solve(noise, window_condition, history)
+        motion = model.to_motion(x[:, s.overlap :])
+        shown = torch.cat([history, model.standardise_motion(motion)], dim=1)[:, s.chunk :]
+        after = [
+            DecoderState(
+                motion=shown[i],
+                condition=window_condition[i, s.chunk :],
+                noise=noise[i, s.chunk :],
+                frame=state.frame + s.chunk,
+                seed=state.seed,
+            )
+            for i, state in enumerate(states)
+        ]
+        assert motion.shape == (streams, s.chunk, width)
+        return motion, after
+
+    def _solve(self, noise: Tensor, condition: Tensor, history: Tensor) -> Tensor:
+        """Integrate the flow over a window [streams, overlap + chunk, M] whose first frames are `history`."""
+        s, net = self.settings, self.model.net
+        offset = -s.overlap % s.chunk
+        known = torch.cat([history, torch.zeros_like(noise[:, s.overlap :])], dim=1)
+        mask = torch.zeros_like(noise[..., :1])
+        mask[:, : s.overlap] = 1
+        if s.guidance:
+            condition, known, mask = (torch.cat([v, torch.zeros_like(v)]) for v in (condition, known, mask))
+
+        def velocity(x: Tensor, t: float) -> Tensor:
+            return net(x, torch.full((len(x),), t, device=x.device), condition, known, mask, s.chunk, offset)
+
+        return euler(
+            guided(velocity, s.guidance) if s.guidance else velocity,
+            noise,
+            solver_times(s.steps, s.schedule),
+            history,
+        )
+
+    def _noise(self, seed: int, start: int, frames: int, width: int) -> Tensor:
+        return torch.from_numpy(frame_noise(seed, start, frames, width)).to(self.model.silence)
+
+
+class MotionStream:
+    """One stream: push conditions in packets of any size, get the frames that are ready.
+
+    Frame i is ready when the condition of its whole chunk, and `look_ahead` frames more, has come.
+    """
+
+    def __init__(self, decoder: MotionDecoder, seed: int = 0) -> None:
+        self.decoder = decoder
+        self.seed = seed
+        self.reset()
+
+    def reset(self) -> None:
+        """Back to frame 0 and the resting face."""
+        config = self.decoder.model.config
+        self.state = self.decoder.start(self.seed)
+        self._pending = torch.empty(0, config.condition_width)
+        self._unprimed = config.look_ahead
+        self._received = 0
+
+    def push(self, condition: Tensor) -> Tensor:
+        """Take conditions [n, E], any n; return the motion [m, M] of the chunks they complete."""
+        width = self.decoder.model.config.condition_width
+        if condition.dim() != 2 or condition.shape[1] != width:
+            raise ValueError(f"condition must be [frames, {width}], not {list(condition.shape)}")
+        self._received += len(condition)
+        self._pending = torch.cat([self._pending, condition.to(self._pending)])
+        if self._unprimed:
+            if len(self._pending) < self._unprimed:
+                return self._empty()
+            self.state = self.decoder.prime(self.state, self._pending[: self._unprimed])
+            self._pending = self._pending[self._unprimed :]
+            self._unprimed = 0
+        chunk = self.decoder.settings.chunk
+        ready = []
+        while len(self._pending) >= chunk:
+            motion, (self.state,) = self.decoder.step([self.state], self._pending[None, :chunk])
+            self._pending = self._pending[chunk:]
+            ready.append(motion[0])
+        return torch.cat(ready) if ready else self._empty()
+
+    def finish(self) -> Tensor:
+        """The motion of the frames still owed, the input continued by silence; then the stream is at its start."""
+        owed = self._received - self.state.frame
+        whole_chunks = owed + -owed % self.decoder.settings.chunk
+        missing = whole_chunks + self._unprimed - len(self._pending)
+        motion = self.push(self.decoder.model.silence.cpu().expand(missing, -1)) if owed else self._empty()
+        self.reset()
+        return motion[:owed]
+
+    def _empty(self) -> Tensor:
+        return torch.empty(0, self.decoder.model.config.motion_width)
+
+
+def decode(decoder: MotionDecoder, condition: Tensor, seed: int = 0) -> Tensor:
+    """Motion [frames, M] of a whole recording's conditions [frames, E]; equal to streaming it."""
+    stream = MotionStream(decoder, seed)
+    return torch.cat([stream.push(condition), stream.finish()])

@@ -1,0 +1,61 @@
+"""The motion model: the velocity network and the statistics that standardise what goes in and out."""
+
+import torch
+from torch import Tensor, nn
+
+from toktalk_node.face.arkit import BLENDSHAPES
+from toktalk_node.motion.config import MotionConfig
+from toktalk_node.motion.unet import VelocityUNet
+
+WEIGHTS = len(BLENDSHAPES)
+MIN_MOTION_STD = 0.01
+"""Least standard deviation of a motion channel: an unused channel then stays within this of its mean."""
+MIN_CONDITION_STD = 1e-3
+
+
+class MotionModel(nn.Module):
+    """A velocity network with the mean and deviation of every channel of motion and condition.
+
+    `silence` is the condition of silence and `rest` the face at rest, both raw: what lies before a stream's first
+    frame and, of the condition, behind its last.
+    """
+
+    motion_mean: Tensor
+    motion_std: Tensor
+    condition_mean: Tensor
+    condition_std: Tensor
+    silence: Tensor
+    rest: Tensor
+
+    def __init__(self, config: MotionConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.net = VelocityUNet(config)
+        self.register_buffer("motion_mean", torch.zeros(config.motion_width))
+        self.register_buffer("motion_std", torch.ones(config.motion_width))
+        self.register_buffer("condition_mean", torch.zeros(config.condition_width))
+        self.register_buffer("condition_std", torch.ones(config.condition_width))
+        self.register_buffer("silence", torch.zeros(config.condition_width))
+        self.register_buffer("rest", torch.zeros(config.motion_width))
+
+    def set_statistics(self, motion: Tensor, condition: Tensor, silence: Tensor, rest: Tensor) -> None:
+        """Take means and deviations from samples motion [n, M] and condition [n, E]; silence is [E], rest is [M]."""
+        self.motion_mean.copy_(motion.mean(0))
+        self.motion_std.copy_(motion.std(0).clamp_min(MIN_MOTION_STD))
+        self.condition_mean.copy_(condition.mean(0))
+        self.condition_std.copy_(condition.std(0).clamp_min(MIN_CONDITION_STD))
+        self.silence.copy_(silence)
+        self.rest.copy_(rest)
+
+    def standardise_motion(self, motion: Tensor) -> Tensor:
+        """Motion [..., M] in weights and radians to channels of mean 0 and deviation 1."""
+        return (motion - self.motion_mean) / self.motion_std
+
+    def standardise_condition(self, condition: Tensor) -> Tensor:
+        """Condition [..., E] to channels of mean 0 and deviation 1, which zeros then stand for 'none'."""
+        return (condition - self.condition_mean) / self.condition_std
+
+    def to_motion(self, x: Tensor) -> Tensor:
+        """Standardised motion [..., M] to weights clamped to [0, 1] and head angles in radians."""
+        motion = x * self.motion_std + self.motion_mean
+        return torch.cat([motion[..., :WEIGHTS].clamp(0, 1), motion[..., WEIGHTS:]], dim=-1)

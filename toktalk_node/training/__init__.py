@@ -1,0 +1,1 @@
+"""Offline work: training the tokenizer and the motion model."""

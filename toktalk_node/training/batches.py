@@ -1,0 +1,128 @@
+"""Training windows of the motion model: what is cut out of an utterance, what is known in it, who sees what."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from toktalk_node.face.arkit import BLENDSHAPES, HEAD
+from toktalk_node.motion.model import MotionModel
+from toktalk_node.training.shards import MotionData, Utterance
+
+SPEECH_PREFIXES = ("jaw", "mouth", "tongue")
+EASE_SECONDS = 0.4
+"""How long a face that rests takes to join the performance, where a window begins before its utterance."""
+
+
+@dataclass(frozen=True)
+class Windows:
+    """How windows are drawn."""
+
+    batch: int = 48
+    """Windows per step."""
+    frames: int = 64
+    """Frames per window; even."""
+    chunks: tuple[int, ...] = (4, 6, 6, 6, 8, 12, 20, 40)
+    """Chunk lengths C of the attention mask, drawn evenly, so that C stays a knob at run time."""
+    full_context: float = 0.1
+    """Share of steps without a chunk mask."""
+    known: float = 0.7
+    """Share of windows whose first frames are given, as they are in every streamed chunk."""
+    longest_known: float = 0.65
+    """Longest known beginning as a share of the window."""
+    dropped: float = 0.2
+    """Share of windows without condition and known frames, which guidance needs."""
+
+
+@dataclass(frozen=True)
+class Batch:
+    """A batch of windows, standardised, for one step."""
+
+    motion: Tensor
+    """[batch, frames, M]."""
+    condition: Tensor
+    """[batch, frames, E]; zeros where dropped."""
+    known: Tensor
+    """1 where the motion is given [batch, frames, 1]."""
+    weight: Tensor
+    """1 where the loss counts [batch, frames, 1]: neither known nor behind the utterance's end."""
+    t: Tensor
+    """Even draws in [0, 1] [batch], one per stratum."""
+    noise: Tensor
+    """[batch, frames, M]."""
+    chunk: int | None
+    """Chunk length of the mask; None: full context."""
+    offset: int
+    """Frames of the first chunk before the window."""
+
+
+class Sampler:
+    """Draws batches; batch `step` is a function of (seed, step), so that training resumes where it stopped."""
+
+    def __init__(self, data: MotionData, model: MotionModel, windows: Windows, seed: int = 0) -> None:
+        self.data, self.windows, self.seed = data, windows, seed
+        self.model = model
+        self.look_ahead = model.config.look_ahead
+        lengths = np.array([len(item) + windows.frames // 2 for item in data.utterances], float)
+        self._cumulative = np.cumsum(lengths / lengths.sum())
+        names = (*BLENDSHAPES, *HEAD)
+        self._eased = torch.tensor([not name.startswith(SPEECH_PREFIXES) for name in names])
+
+    def __call__(self, step: int) -> Batch:
+        """The batch of step `step`, on the model's device."""
+        w, model = self.windows, self.model
+        rng = np.random.default_rng([self.seed, step])
+        chosen = np.searchsorted(self._cumulative, rng.random(w.batch)).clip(max=len(self._cumulative) - 1)
+        cuts = [self._cut(self.data.utterances[i], rng) for i in chosen]
+        motion, condition, weight = (torch.stack(column).to(model.silence) for column in zip(*cuts, strict=True))
+
+        chunk = None if rng.random() < w.full_context else int(rng.choice(w.chunks))
+        offset = 0 if chunk is None else 2 * int(rng.integers(chunk // 2))
+        dropped = rng.random(w.batch) < w.dropped
+        known = torch.zeros(w.batch, w.frames, 1)
+        ends = np.arange(0, int(w.longest_known * w.frames) + 1, 2)
+        if chunk is not None:
+            ends = ends[(ends + offset) % chunk == 0]
+        if len(ends):
+            for row in np.flatnonzero(~dropped & (rng.random(w.batch) < w.known)):
+                known[row, : int(rng.choice(ends))] = 1
+        known = known.to(model.silence)
+        generator = torch.Generator().manual_seed(int(rng.integers(2**62)))
+        noise = torch.randn(motion.shape, generator=generator).to(motion)
+        keep = torch.from_numpy(~dropped).to(motion)[:, None, None]
+        t = (torch.from_numpy(rng.permutation(w.batch)) + torch.rand(w.batch, generator=generator)) / w.batch
+        return Batch(
+            motion=model.standardise_motion(motion),
+            condition=model.standardise_condition(condition) * keep,
+            known=known,
+            weight=weight * (1 - known),
+            t=t.to(motion),
+            noise=noise,
+            chunk=chunk,
+            offset=offset,
+        )
+
+    def _cut(self, item: Utterance, rng: np.random.Generator) -> tuple[Tensor, Tensor, Tensor]:
+        """Motion [frames, M], condition [frames, E] and weight [frames, 1] of a window of an utterance.
+
+        A window may begin before the utterance, where the face rests in silence as it does before a stream; what is
+        not speech (head, eyes, brows) then joins the performance smoothly.
+        """
+        frames, ahead = self.windows.frames, self.look_ahead
+        start = int(rng.integers(-(frames // 2), max(len(item) - frames, 0) + 1))
+        stop = start + frames
+        motion = self.model.rest.cpu().repeat(frames, 1)
+        condition = self.model.silence.cpu().repeat(frames, 1)
+        weight = torch.zeros(frames, 1)
+        inside = slice(max(-start, 0), max(min(len(item), stop) - start, 0))
+        motion[inside] = item.motion[max(start, 0) : stop].float()
+        weight[: inside.stop] = 1
+        heard = slice(max(-start - ahead, 0), max(min(len(item), stop + ahead) - start - ahead, 0))
+        condition[heard] = item.condition[max(start + ahead, 0) : stop + ahead].float()
+        if start < 0:
+            ramp = (torch.arange(frames) + start + 1) / (EASE_SECONDS * self.data.fps)
+            ramp = 0.5 - 0.5 * torch.cos(ramp.clamp(0, 1) * torch.pi)
+            rest = self.model.rest.cpu()
+            motion = torch.where(self._eased, rest + ramp[:, None] * (motion - rest), motion)
+        return motion, condition, weight

@@ -1,0 +1,121 @@
+"""Prepared training data of the motion model: a folder of shards.
+
+A shard is two files: `NAME.safetensors` with `condition` float16 [N, E] and `motion` float16 [N, M], the frames of all
+its utterances end to end, and `NAME.json` with the format's version, the token space, the frame rate and one entry
+per utterance: {"id", "split", "start", "frames"}. Reading maps the tensors into memory.
+"""
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from toktalk_node.motion.checkpoint import write_atomically
+
+FORMAT = "toktalk-motion-data"
+VERSION = 1
+PREPARE = "Prepare it with `toktalk corpus prepare`."
+
+
+class DataError(Exception):
+    """Training data is missing or cannot be read; the message says why and what to do."""
+
+
+@dataclass(frozen=True)
+class Utterance:
+    """One utterance: `condition` [frames, E] and `motion` [frames, M] of the same frames; float16 once prepared."""
+
+    id: str
+    split: str
+    condition: Tensor
+    motion: Tensor
+
+    def __len__(self) -> int:
+        return len(self.motion)
+
+
+def write_shard(path: str | Path, items: Iterable[Utterance], *, space: str, fps: int) -> int:
+    """Write utterances to the shard `path` (.safetensors) and its index beside it; return the number of frames.
+
+    Raises ValueError where condition and motion differ in length, widths differ between utterances, or values are
+    not finite.
+    """
+    path = Path(path)
+    kept = list(items)
+    if not kept:
+        raise ValueError(f"no utterances for shard {path}")
+    start, entries = 0, []
+    for item in kept:
+        if len(item.condition) != len(item.motion):
+            raise ValueError(f"{item.id}: {len(item.condition)} frames of condition, {len(item.motion)} of motion")
+        if item.condition.shape[1] != kept[0].condition.shape[1] or item.motion.shape[1] != kept[0].motion.shape[1]:
+            raise ValueError(f"{item.id}: widths differ from those of {kept[0].id}")
+        if not (item.condition.isfinite().all() and item.motion.isfinite().all()):
+            raise ValueError(f"{item.id}: condition or motion is not finite")
+        entries.append({"id": item.id, "split": item.split, "start": start, "frames": len(item)})
+        start += len(item)
+    tensors = {
+        "condition": torch.cat([item.condition.half() for item in kept]).contiguous(),
+        "motion": torch.cat([item.motion.half() for item in kept]).contiguous(),
+    }
+    index = {"format": FORMAT, "version": VERSION, "space": space, "fps": fps, "utterances": entries}
+    write_atomically(path, lambda temporary: save_file(tensors, temporary))
+    write_atomically(path.with_suffix(".json"), lambda temporary: temporary.write_text(json.dumps(index)))
+    return start
+
+
+@dataclass(frozen=True)
+class MotionData:
+    """All utterances of a folder of shards."""
+
+    space: str
+    fps: int
+    utterances: Sequence[Utterance]
+
+    @property
+    def condition_width(self) -> int:
+        """Width E of the condition."""
+        return self.utterances[0].condition.shape[1]
+
+    @property
+    def frames(self) -> int:
+        """Frames in all utterances."""
+        return sum(len(item) for item in self.utterances)
+
+    def split(self, *names: str) -> "MotionData":
+        """The utterances of the named splits."""
+        return MotionData(self.space, self.fps, [item for item in self.utterances if item.split in names])
+
+
+def read_shards(folder: str | Path) -> MotionData:
+    """Map every shard of a folder into memory. Raises DataError where there is none, or shards disagree."""
+    folder = Path(folder)
+    paths = sorted(folder.glob("*.safetensors"))
+    if not paths:
+        raise DataError(f"no training data in {folder}: there is no *.safetensors. {PREPARE}")
+    utterances: list[Utterance] = []
+    kinds: dict[tuple[str, int, int, int], Path] = {}
+    for path in paths:
+        try:
+            index = json.loads(path.with_suffix(".json").read_text())
+            tensors = load_file(path)
+        except (OSError, ValueError, SafetensorError) as error:
+            raise DataError(f"shard {path} cannot be read ({error}). {PREPARE}") from error
+        if index.get("format") != FORMAT or index.get("version") != VERSION:
+            found = f"{index.get('format')} {index.get('version')}"
+            raise DataError(f"shard {path} is {found}, not {FORMAT} {VERSION}. {PREPARE}")
+        condition, motion = tensors["condition"], tensors["motion"]
+        kinds.setdefault((index["space"], index["fps"], condition.shape[1], motion.shape[1]), path)
+        for entry in index["utterances"]:
+            rows = slice(entry["start"], entry["start"] + entry["frames"])
+            utterances.append(Utterance(entry["id"], entry["split"], condition[rows], motion[rows]))
+    if len(kinds) > 1:
+        (a, path_a), (b, path_b) = list(kinds.items())[:2]
+        raise DataError(f"shards disagree in (space, fps, widths): {path_a} has {a}, {path_b} has {b}. {PREPARE}")
+    space, fps, _, _ = next(iter(kinds))
+    return MotionData(space, fps, utterances)
