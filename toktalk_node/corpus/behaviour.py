@@ -2,8 +2,8 @@
 
 Timing follows what is known of people: they blink about 17 times a minute at rest and 26 in conversation, at intervals
 with a long tail (Bentivoglio et al., 1997), most of all at the ends of phrases (Nakano and Kitazawa, 2010), and lids
-close twice as fast as they open; brows and nods go with accented syllables (Cave et al., 1996; Munhall et al., 2004); head motion has a spectrum
-that falls with frequency; eyes counter-rotate against the head and jump between fixations.
+close twice as fast as they open; brows and nods go with accented syllables (Cave et al., 1996; Munhall et al., 2004);
+head motion has a spectrum that falls with frequency; eyes counter-rotate against the head and jump between fixations.
 All functions are of continuous time, so that the frame rate changes nothing but the sampling.
 """
 
