@@ -1,13 +1,13 @@
 """A receiver of the face in Python: the reference for clients in every language.
 
-    from toktalk_node.bridge.client import Client
-    with Client("tcp://127.0.0.1:5591") as face:
-        print("streams:", face.streams)
-        for frame in face:                      # each frame arrives at the instant its sound is heard
-            print(f"{frame.time:7.2f} s  jawOpen {frame['jawOpen']:.2f}  yaw {frame.head[0]:+.2f}")
-            if frame.time > 10:
-                face.interrupt(frame.media_ns)  # enough said
-                break
+from toktalk_node.bridge.client import Client
+with Client("tcp://127.0.0.1:5591") as face:
+    print("streams:", face.streams)
+    for frame in face:                      # each frame arrives at the instant its sound is heard
+        print(f"{frame.time:7.2f} s  jawOpen {frame['jawOpen']:.2f}  yaw {frame.head[0]:+.2f}")
+        if frame.time > 10:
+            face.interrupt(frame.media_ns)  # enough said
+            break
 """
 
 import bisect

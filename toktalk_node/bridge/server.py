@@ -220,9 +220,7 @@ class Bridge:
                     id=request.id, names=list(BLENDSHAPES), head=list(HEAD), streams=streams, pub_port=self.pub_port
                 )
             case protocol.ClockAsk():
-                return protocol.ClockReply(
-                    id=request.id, t1_ns=request.t1_ns, t2_ns=received_ns, t3_ns=time.time_ns()
-                )
+                return protocol.ClockReply(id=request.id, t1_ns=request.t1_ns, t2_ns=received_ns, t3_ns=time.time_ns())
             case protocol.Interrupt():
                 if self.on_interrupt is None:
                     raise ProtocolError("this bridge's streams cannot be interrupted")

@@ -1,0 +1,162 @@
+"""Writes meshes with morph targets as one small glTF 2.0 binary.
+
+Positions are 16-bit (KHR_mesh_quantization), morph targets are sparse accessors with their normals' change in
+8 bits (glTF 2.0 specification, sections 3.6.2 and 3.7.2).
+"""
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from toktalk_node.face.head import Mesh
+    from toktalk_node.face.head_parts import Part
+
+SCALE = 0.3
+"""Metres that the largest 16-bit position stands for."""
+FLOAT, BYTE, SHORT, USHORT = 5126, 5120, 5122, 5123
+
+
+def normals(part: "Part", vertices: np.ndarray) -> np.ndarray:
+    """Unit vertex normals [n, 3] of `part` when its vertices lie at `vertices`, weighted by area."""
+    a, b, c = (vertices[part.triangles[:, i]] for i in range(3))
+    face = np.cross(b - a, c - a)
+    total = np.zeros_like(vertices)
+    for i in range(3):
+        index = part.weld[part.triangles[:, i]]
+        for axis in range(3):
+            total[:, axis] += np.bincount(index, face[:, axis], len(vertices))
+    total = total[part.weld]
+    return total / np.maximum(np.linalg.norm(total, axis=1, keepdims=True), 1e-12)
+
+
+def linear(srgb: np.ndarray) -> np.ndarray:
+    """sRGB in [0, 1] as linear light."""
+    return np.where(srgb <= 0.04045, srgb / 12.92, ((srgb + 0.055) / 1.055) ** 2.4)
+
+
+class _Buffer:
+    def __init__(self) -> None:
+        self.data = bytearray()
+        self.views: list[dict] = []
+        self.accessors: list[dict] = []
+
+    def view(self, array: np.ndarray, **more: int) -> int:
+        self.data += bytes(-len(self.data) % 4)
+        raw = np.ascontiguousarray(array).tobytes()
+        self.views.append({"buffer": 0, "byteOffset": len(self.data), "byteLength": len(raw), **more})
+        self.data += raw
+        return len(self.views) - 1
+
+    def attribute(self, array: np.ndarray, component: int, *, bounds: bool = False) -> int:
+        """A normalised accessor of `array` [n, 3 or 4], rows padded to four bytes."""
+        n, width = array.shape
+        stride = -(-array.itemsize * width // 4) * 4
+        padded = np.zeros((n, stride // array.itemsize), array.dtype)
+        padded[:, :width] = array
+        accessor = {"bufferView": self.view(padded, byteStride=stride, target=34962), "componentType": component,
+                    "normalized": True, "count": n, "type": f"VEC{width}"}  # fmt: skip
+        if bounds:
+            accessor |= {"min": array.min(axis=0).tolist(), "max": array.max(axis=0).tolist()}
+        self.accessors.append(accessor)
+        return len(self.accessors) - 1
+
+    def sparse(self, array: np.ndarray, component: int, *, bounds: bool = False) -> int:
+        """A normalised accessor of `array` [n, 3] that stores the rows that are not zero."""
+        rows = np.flatnonzero(array.any(axis=1))
+        accessor = {"componentType": component, "normalized": True, "count": len(array), "type": "VEC3"}
+        if bounds:
+            accessor |= {"min": array.min(axis=0).tolist(), "max": array.max(axis=0).tolist()}
+        if len(rows):
+            accessor["sparse"] = {
+                "count": len(rows),
+                "indices": {"bufferView": self.view(rows.astype("<u2")), "componentType": USHORT},
+                "values": {"bufferView": self.view(array[rows])},
+            }
+        self.accessors.append(accessor)
+        return len(self.accessors) - 1
+
+    def indices(self, triangles: np.ndarray) -> int:
+        view = self.view(triangles.astype("<u2").ravel(), target=34963)
+        self.accessors.append({"bufferView": view, "componentType": USHORT, "count": triangles.size, "type": "SCALAR"})
+        return len(self.accessors) - 1
+
+
+def _short(metres: np.ndarray) -> np.ndarray:
+    return np.round(metres / SCALE * 32767).clip(-32767, 32767).astype("<i2")
+
+
+def _mesh(buffer: _Buffer, mesh: "Mesh", material: int) -> dict:
+    part = mesh.part
+    rest = normals(part, part.vertices)
+    color = np.concatenate([linear(np.clip(part.color, 0, 1)), np.ones((len(part.color), 1))], axis=1)
+    attributes = {
+        "POSITION": buffer.attribute(_short(part.vertices), SHORT, bounds=True),
+        "NORMAL": buffer.attribute(np.round(rest * 32767).astype("<i2"), SHORT),
+        "COLOR_0": buffer.attribute(np.round(color * 65535).astype("<u2"), USHORT),
+    }
+    targets = []
+    for displacement in part.targets.values():
+        turned = normals(part, part.vertices + displacement) - rest
+        moved = np.abs(displacement).max(axis=1) > 0
+        touched = np.zeros(len(moved), bool)
+        touched[np.unique(part.triangles[moved[part.triangles].any(axis=1)])] = True
+        turned[~touched] = 0
+        targets.append(
+            {
+                "POSITION": buffer.sparse(_short(displacement), SHORT, bounds=True),
+                "NORMAL": buffer.sparse(np.round(turned.clip(-1, 1) * 127).astype("i1"), BYTE),
+            }
+        )
+    primitive = {"attributes": attributes, "indices": buffer.indices(part.triangles), "material": material}
+    result: dict = {"name": mesh.name, "primitives": [primitive]}
+    if targets:
+        primitive["targets"] = targets
+        result["weights"] = [0.0] * len(targets)
+        result["extras"] = {"targetNames": list(part.targets)}
+    return result
+
+
+def write_glb(path: Path, meshes: list["Mesh"], pivot: tuple[float, float, float]) -> int:
+    """Write `meshes` to `path`; those that turn lie under a node `head` placed at `pivot`. Returns bytes."""
+    buffer = _Buffer()
+    nodes: list[dict] = [
+        {"name": "head", "translation": list(pivot), "children": []},
+        {"name": "bust", "children": []},
+    ]
+    materials, shapes = [], []
+    for i, mesh in enumerate(meshes):
+        material: dict = {
+            "name": mesh.name,
+            "pbrMetallicRoughness": {"metallicFactor": 0.0, "roughnessFactor": mesh.roughness},
+            "doubleSided": mesh.name in ("skin", "hair"),
+        }
+        if mesh.unlit:
+            material["extensions"] = {"KHR_materials_unlit": {}}
+        materials.append(material)
+        shapes.append(_mesh(buffer, mesh, i))
+        offset = [-c for c in pivot] if mesh.turns else [0.0, 0.0, 0.0]
+        nodes[0 if mesh.turns else 1]["children"].append(len(nodes))
+        nodes.append({"name": mesh.name, "mesh": i, "translation": offset, "scale": [SCALE] * 3})
+    document = {
+        "asset": {"version": "2.0", "generator": "toktalk_node.face.head", "copyright": "TokTalk, Apache-2.0"},
+        "extensionsUsed": ["KHR_mesh_quantization", "KHR_materials_unlit"],
+        "extensionsRequired": ["KHR_mesh_quantization"],
+        "scene": 0,
+        "scenes": [{"nodes": [0, 1]}],
+        "nodes": nodes,
+        "meshes": shapes,
+        "materials": materials,
+        "accessors": buffer.accessors,
+        "bufferViews": buffer.views,
+        "buffers": [{"byteLength": len(buffer.data)}],
+    }
+    text = json.dumps(document, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % 4)
+    binary = bytes(buffer.data) + bytes(-len(buffer.data) % 4)
+    total = 12 + 8 + len(text) + 8 + len(binary)
+    words = np.array([0x46546C67, 2, total, len(text), 0x4E4F534A], "<u4").tobytes()
+    path.write_bytes(words + text + np.array([len(binary), 0x004E4942], "<u4").tobytes() + binary)
+    return total
