@@ -1,0 +1,44 @@
+"""`toktalk demo`: a face speaks in the browser, through a ROS 2 graph."""
+
+from pathlib import Path
+
+import typer
+
+WELCOME = "Hello! I am TokTalk. I listen to sound, and I move my lips, my brows and my head in time with it."
+
+
+def demo(
+    text: str = typer.Option("", help="Speak this text."),
+    wav: Path = typer.Option(None, help="Speak this recording.", exists=True, dir_okay=False),
+    mic: bool = typer.Option(False, "--mic", help="Speak with your voice; DEVICE chooses the microphone."),
+    device: str = typer.Argument("", help="Number or part of the name of the microphone, after --mic."),
+    once: bool = typer.Option(False, help="End after the speech (after 10 s of a microphone); print one line of JSON."),
+    voice: str = typer.Option("en-us", help="Voice of espeak-ng for text."),
+    preset: str = typer.Option("mini", help="Motion model."),
+    port: int = typer.Option(8080, help="TCP port of the viewer; 0: any free one.", min=0, max=65535),
+    zmq_port: int = typer.Option(
+        5590, help="TCP port of the ZeroMQ bridge, control is the next one; 0: any free ones.", min=0, max=65534
+    ),
+) -> None:
+    """A face speaks in the browser, through a ROS 2 graph."""
+    if sum((bool(text), wav is not None, mic)) > 1:
+        raise typer.BadParameter("choose one of --text, --wav and --mic")
+    if device and not mic:
+        raise typer.BadParameter(f"{device!r}: a device goes after --mic")
+    try:
+        import rclpy  # noqa: F401
+        import toktalk_msgs.msg  # noqa: F401
+    except ImportError as error:
+        typer.echo(f"ROS 2 or TokTalk's messages are missing ({error}): run make setup, or toktalk doctor", err=True)
+        raise typer.Exit(1) from error
+    from toktalk_node.nodes.demo import run_demo
+
+    source = {"source": "microphone", "device": device} if mic else {"source": "text", "text": text or WELCOME}
+    if wav:
+        source = {"source": "wav", "wav": str(wav.resolve())}
+    parameters = {
+        "speech_source": {**source, "voice": voice, "repeat_after": 0.0 if once else 4.0},
+        "toktalk": {"preset": preset},
+        "bridge": {"pub_port": zmq_port, "control_port": zmq_port and zmq_port + 1, "viewer_port": port},
+    }
+    raise typer.Exit(run_demo(parameters, once=once, live=mic, viewer_url=f"http://127.0.0.1:{port}/"))

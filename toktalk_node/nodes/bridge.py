@@ -1,0 +1,144 @@
+"""The ZeroMQ bridge and the viewer as a node: face/* topics to receivers outside ROS, their requests back in."""
+
+import sys
+import threading
+
+from toktalk_msgs.msg import AudioFrame, BlendShapes, FaceEvent
+from toktalk_msgs.srv import Interrupt, SetStyle
+
+from toktalk_node.bridge import protocol
+from toktalk_node.bridge.server import Bridge
+from toktalk_node.nodes import conversions
+from toktalk_node.nodes.parameters import STREAM_QOS, Parameter, declare, qos_overrides
+from toktalk_node.nodes.runtime import StreamNode, run
+from toktalk_node.signals import Clock, FaceChunk, media_time_ns
+
+PARAMETERS = (
+    Parameter("host", "127.0.0.1", "Network interface that the sockets and the viewer listen on."),
+    Parameter("pub_port", protocol.PUB_PORT, "TCP port of face, sound and events; 0 for any free one.", 0, 65535),
+    Parameter("control_port", protocol.CONTROL_PORT, "TCP port of control; 0 for any free one.", 0, 65535),
+    Parameter("viewer", True, "Serve the viewer page."),
+    Parameter("viewer_port", 8080, "TCP port of the viewer; 0 for any free one.", 0, 65535),
+    Parameter("stream", "default", "Name of the stream in topics and in the hello."),
+    Parameter("decoder", "toktalk", "Name of the decoder node, whose services interrupts and styles go to."),
+    Parameter("request_timeout", 2.0, "Seconds to wait for the decoder's answer to a receiver.", 0.1, 60.0),
+)
+EVENT_NAMES = {
+    FaceEvent.STREAM_STARTED: "start",
+    FaceEvent.STREAM_ENDED: "end",
+    FaceEvent.INTERRUPTED: "interrupted",
+    FaceEvent.UNDERRUN: "underrun",
+    FaceEvent.STYLE_CHANGED: "style",
+    FaceEvent.FAULT: "fault",
+}
+
+
+class BridgeNode(StreamNode):
+    """Forwards every message as it comes; the presentation times in them do the rest."""
+
+    def __init__(self) -> None:
+        super().__init__("bridge")
+        declare(self, PARAMETERS)
+        self._bridge: Bridge | None = None
+        self._inputs: list = []
+        self._epoch_ns = 0
+        self._forwarding = False
+        decoder = self.value("decoder")
+        self._interrupt = self.create_client(Interrupt, f"{decoder}/interrupt")
+        self._set_style = self.create_client(SetStyle, f"{decoder}/set_style")
+
+    def prepare(self) -> None:
+        self._stream = protocol.stream_name(self.value("stream"))
+        self._bridge = Bridge(
+            self.value("host"),
+            self.value("pub_port"),
+            self.value("control_port"),
+            on_interrupt=self._on_interrupt,
+            on_style=self._on_style,
+        )
+        self._bridge.announce(self._stream)
+        options = {"qos_profile": STREAM_QOS, "qos_overriding_options": qos_overrides()}
+        self._inputs = [
+            self.create_subscription(BlendShapes, "face/blendshapes", self._on_face, **options),
+            self.create_subscription(AudioFrame, "face/audio", self._on_audio, **options),
+            self.create_subscription(FaceEvent, "face/events", self._on_event, **options),
+        ]
+        self.get_logger().info(f"receivers connect to {self._bridge.control_endpoint}")
+
+    def begin(self) -> None:
+        self._forwarding = True
+
+    def halt(self) -> None:
+        self._forwarding = False
+
+    def release(self) -> None:
+        for subscription in self._inputs:
+            self.destroy_subscription(subscription)
+        self._inputs = []
+        if self._bridge:
+            self._bridge.close()
+            self._bridge = None
+
+    def _on_face(self, message: BlendShapes) -> None:
+        if not self._forwarding:
+            return
+        weights, head = conversions.face_arrays(message)
+        fps = round(message.rate)
+        if fps < 1:
+            self.get_logger().error(f"face frame at {message.rate} Hz dropped", throttle_duration_sec=5.0)
+            return
+        chunk = FaceChunk(weights[None], head[None], fps, message.frame)
+        self._epoch_ns = conversions.from_time(message.header.stamp) - media_time_ns(message.frame, fps)
+        self._bridge.publish_face(chunk, Clock(self._epoch_ns), self._stream)
+
+    def _on_audio(self, message: AudioFrame) -> None:
+        if not self._forwarding or not len(message.samples):
+            return
+        if message.rate < 1:
+            self.get_logger().error(f"sound at {message.rate} Hz dropped", throttle_duration_sec=5.0)
+            return
+        chunk = conversions.audio_chunk(message)
+        epoch_ns = conversions.from_time(message.header.stamp) - media_time_ns(message.start, message.rate)
+        self._bridge.publish_audio(chunk, Clock(epoch_ns), self._stream)
+
+    def _on_event(self, message: FaceEvent) -> None:
+        if not self._forwarding:
+            return
+        kind = EVENT_NAMES.get(message.type, "event")
+        pts_ns = conversions.from_time(message.header.stamp)
+        self._bridge.publish_event(kind, pts_ns, self._stream, frame=message.frame, detail=message.detail)
+
+    def _on_interrupt(self, stream: str, played_ns: int) -> tuple[int, int]:
+        """A receiver's barge-in, in the bridge's own thread: (played frames, dropped frames)."""
+        request = Interrupt.Request()
+        if played_ns >= 0 and self._epoch_ns:
+            request.played = conversions.to_time(self._epoch_ns + played_ns)
+        response = self._ask(self._interrupt, request)
+        return response.played_frames, response.dropped_frames
+
+    def _on_style(self, stream: str, style: str) -> None:
+        self._ask(self._set_style, SetStyle.Request(name=style))
+
+    def _ask(self, client, request):
+        """The decoder's answer; RuntimeError or ValueError says why there is none."""
+        if not client.service_is_ready():
+            raise RuntimeError(f"no service {client.srv_name}: is the decoder running?")
+        done = threading.Event()
+        future = client.call_async(request)
+        future.add_done_callback(lambda _: done.set())
+        if not done.wait(self.value("request_timeout")):
+            client.remove_pending_request(future)
+            raise RuntimeError(f"{client.srv_name} did not answer in {self.value('request_timeout'):g} s")
+        response = future.result()
+        if not response.success:
+            raise ValueError(response.message)
+        return response
+
+
+def main() -> None:
+    """Entry point of the executable `bridge_node`."""
+    sys.exit(run(BridgeNode))
+
+
+if __name__ == "__main__":
+    main()

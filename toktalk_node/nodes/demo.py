@@ -1,0 +1,251 @@
+"""The demo's supervisor, for machines without `ros2 launch`: three nodes, their lifecycle, live figures."""
+
+import json
+import os
+import signal
+import threading
+import time
+from dataclasses import dataclass, field
+
+import numpy as np
+import rclpy
+from diagnostic_msgs.msg import DiagnosticArray
+from lifecycle_msgs.msg import Transition
+from lifecycle_msgs.srv import ChangeState
+from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+from rclpy.node import Node
+from rclpy.signals import SignalHandlerOptions
+from rich.console import Console
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from toktalk_msgs.msg import AudioFrame, BlendShapes, FaceEvent
+
+from toktalk_node.nodes import conversions
+from toktalk_node.nodes.parameters import STREAM_QOS
+from toktalk_node.nodes.processes import Processes
+from toktalk_node.signals import media_time_ns
+
+NODES = {
+    "bridge": "toktalk_node.nodes.bridge",
+    "toktalk": "toktalk_node.nodes.toktalk",
+    "speech_source": "toktalk_node.nodes.speech_source",
+}
+"""Node -> module, in the order in which they are activated: who listens comes first."""
+LIVE_SECONDS = 10.0
+"""How long `--once` listens to a microphone, which has no end of its own."""
+_START_SECONDS = 90.0
+_SILENCE_SECONDS = 30.0
+
+
+class DemoError(RuntimeError):
+    """The demo cannot go on; the text is for people."""
+
+
+@dataclass
+class Figures:
+    """What the supervisor saw on the topics."""
+
+    frames: int = 0
+    sounds: int = 0
+    first_sound_at: float | None = None
+    first_frame_at: float | None = None
+    skew_ns: int = 0
+    level: float = 0.0
+    jaw: float = 0.0
+    ended: bool = False
+    fault: str = ""
+    decoder: dict[str, str] = field(default_factory=dict)
+    decoder_text: str = "starting"
+    final: bool = False
+    """Diagnostics have come since the stream ended."""
+
+    def report(self, memory_mb: float) -> dict[str, float | int | None]:
+        """The figures of `--once`."""
+        first = None
+        if self.first_frame_at is not None and self.first_sound_at is not None:
+            first = round(self.first_frame_at - self.first_sound_at, 4)
+        figure = {name: float(self.decoder.get(name, 0)) for name in ("compute_p50_ms", "compute_p99_ms", "rtf")}
+        figure |= {name: float(self.decoder.get(name, 0)) for name in ("reaction_p50_ms", "reaction_p99_ms")}
+        count = {name: int(self.decoder.get(name, 0)) for name in ("chunks", "underruns", "late_frames", "faults")}
+        skew_ms = round(self.skew_ns / 1e6, 6)
+        return {
+            "frames": self.frames,
+            **count,
+            "time_to_first_frame": first,
+            **figure,
+            "skew_max_ms": skew_ms,
+            "decoder_memory_mb": memory_mb,
+        }
+
+
+class Watcher(Node):
+    """Listens to the graph and walks the nodes through their lifecycle."""
+
+    def __init__(self) -> None:
+        super().__init__("toktalk_demo")
+        self.figures = Figures()
+        self._epochs: dict[str, int] = {}
+        self._changes = {
+            name: self.create_client(ChangeState, f"{name}/change_state") for name in NODES
+        }
+        self.create_subscription(AudioFrame, "audio", self._on_input, STREAM_QOS)
+        self.create_subscription(AudioFrame, "face/audio", self._on_sound, STREAM_QOS)
+        self.create_subscription(BlendShapes, "face/blendshapes", self._on_face, STREAM_QOS)
+        self.create_subscription(FaceEvent, "face/events", self._on_event, STREAM_QOS)
+        self.create_subscription(DiagnosticArray, "/diagnostics", self._on_diagnostics, 10)
+
+    def ready(self, name: str) -> bool:
+        """Whether the node can be asked to change its state."""
+        return self._changes[name].service_is_ready()
+
+    def change(self, name: str, transition: int):
+        """Ask the node for a transition; the future's result has `success`."""
+        return self._changes[name].call_async(ChangeState.Request(transition=Transition(id=transition)))
+
+    def _on_input(self, message: AudioFrame) -> None:
+        if self.figures.first_sound_at is None:
+            self.figures.first_sound_at = time.monotonic()
+        if len(message.samples):
+            self.figures.level = float(np.sqrt(np.mean(np.square(np.asarray(message.samples)))))
+        if message.last:
+            self.figures.level = 0.0
+
+    def _on_face(self, message: BlendShapes) -> None:
+        figures = self.figures
+        if figures.first_frame_at is None:
+            figures.first_frame_at = time.monotonic()
+        figures.frames += 1
+        figures.jaw = float(message.weights[BlendShapes.JAW_OPEN])
+        self._compare("face", message, media_time_ns(message.frame, round(message.rate)))
+
+    def _on_sound(self, message: AudioFrame) -> None:
+        self.figures.sounds += 1
+        self._compare("sound", message, media_time_ns(message.start, message.rate))
+
+    def _compare(self, kind: str, message: AudioFrame | BlendShapes, media_ns: int) -> None:
+        """Sound and face of a stream must agree on its epoch: their difference is the skew."""
+        self._epochs[kind] = conversions.from_time(message.header.stamp) - media_ns
+        if len(self._epochs) == 2:
+            self.figures.skew_ns = max(self.figures.skew_ns, abs(self._epochs["face"] - self._epochs["sound"]))
+
+    def _on_event(self, message: FaceEvent) -> None:
+        if message.type == FaceEvent.STREAM_STARTED:
+            self._epochs.clear()
+        elif message.type == FaceEvent.STREAM_ENDED:
+            self.figures.ended, self.figures.jaw = True, 0.0
+        elif message.type == FaceEvent.FAULT:
+            self.figures.fault = message.detail
+
+    def _on_diagnostics(self, message: DiagnosticArray) -> None:
+        for status in message.status:
+            if status.name.endswith("toktalk: decoder"):
+                self.figures.decoder = {item.key: item.value for item in status.values}
+                self.figures.decoder_text = status.message
+                self.figures.final = self.figures.ended
+
+
+def run_demo(parameters: dict[str, dict[str, object]], *, once: bool, live: bool, viewer_url: str) -> int:
+    """Start the graph with `parameters` of each node, show it, and leave nothing behind.
+
+    `once` ends after the speech (after LIVE_SECONDS of a `live` source) and prints one JSON line. Returns the
+    exit status.
+    """
+    console = Console(stderr=True)
+    os.environ.setdefault("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")  # a demo is for this machine
+    stop = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stop.set())
+    processes = Processes(lambda name, line: console.print(f"[dim]{name}[/] {line}", highlight=False, soft_wrap=True))
+    rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
+    watcher = Watcher()
+    executor = SingleThreadedExecutor()
+    executor.add_node(watcher)
+    spinner = threading.Thread(target=_spin, args=(executor,), daemon=True)
+    spinner.start()
+    try:
+        for name, module in NODES.items():
+            processes.start_node(name, module, parameters[name])
+        _bring_up(watcher, processes, stop, console)
+        if not stop.is_set():
+            console.print(f"The face is at [bold]{viewer_url}[/]  (Ctrl-C ends)", highlight=False, soft_wrap=True)
+        _watch(watcher.figures, processes, stop, console, once=once, live=live)
+        if once:
+            print(json.dumps(watcher.figures.report(processes.memory_mb("toktalk"))), flush=True)
+        return 0 if watcher.figures.frames or not once else 1
+    except DemoError as error:
+        console.print(f"[red]{error}[/]", highlight=False)
+        return 1
+    finally:
+        processes.stop()
+        executor.shutdown()
+        spinner.join(timeout=5)
+        watcher.destroy_node()
+        rclpy.try_shutdown()
+
+
+def _spin(executor: SingleThreadedExecutor) -> None:
+    try:
+        executor.spin()
+    except ExternalShutdownException:
+        return
+
+
+def _bring_up(watcher: Watcher, processes: Processes, stop: threading.Event, console: Console) -> None:
+    """Configure all, then activate all, each in the order of NODES."""
+    deadline = time.monotonic() + _START_SECONDS
+    with console.status("Starting the nodes and loading the model"):
+        _wait(lambda: all(map(watcher.ready, NODES)), "the nodes do not answer", deadline, processes, stop)
+        for transition in (Transition.TRANSITION_CONFIGURE, Transition.TRANSITION_ACTIVATE):
+            for name in NODES:
+                future = watcher.change(name, transition)
+                _wait(future.done, f"the node {name} does not change its state", deadline, processes, stop)
+                if not stop.is_set() and not future.result().success:
+                    time.sleep(0.3)  # its own words are still on their way to the terminal
+                    raise DemoError(f"the node {name} cannot start: see what it says above")
+
+
+def _wait(condition, problem: str, deadline: float, processes: Processes, stop: threading.Event) -> None:
+    while not stop.is_set() and not condition():
+        if ended := processes.ended():
+            time.sleep(0.3)
+            raise DemoError(f"the node {next(iter(ended))} ended by itself: see what it says above")
+        if time.monotonic() > deadline:
+            raise DemoError(f"{problem} within {_START_SECONDS:.0f} s")
+        stop.wait(0.05)
+
+
+def _watch(
+    figures: Figures, processes: Processes, stop: threading.Event, console: Console, *, once: bool, live: bool
+) -> None:
+    """Show the figures until Ctrl-C, or until the speech is over when it is spoken once."""
+    begun = time.monotonic()
+    with Live(_table(figures), console=console, refresh_per_second=10, transient=True) as display:
+        while not stop.wait(0.1):
+            display.update(_table(figures))
+            if ended := processes.ended():
+                raise DemoError(f"the node {next(iter(ended))} ended by itself: see what it says above")
+            if not once:
+                continue
+            elapsed = time.monotonic() - begun
+            if figures.final or (live and elapsed > LIVE_SECONDS):
+                return
+            if elapsed > _SILENCE_SECONDS and not figures.frames:
+                raise DemoError(f"no face frame within {_SILENCE_SECONDS:.0f} s: {figures.decoder_text}")
+
+
+def _table(figures: Figures) -> Table:
+    """Two bars and one line of figures."""
+    table = Table.grid(padding=(0, 2))
+    level_db = 20 * np.log10(max(figures.level, 1e-4))
+    table.add_row("sound", ProgressBar(total=60, completed=max(level_db + 60, 0), width=40), f"{level_db:5.0f} dB")
+    table.add_row("jaw", ProgressBar(total=1, completed=figures.jaw, width=40), f"{figures.jaw:5.2f}")
+    decoder = figures.decoder
+    table.add_row(
+        "",
+        f"frames {figures.frames}  late {decoder.get('late_frames', 0)}  underruns {decoder.get('underruns', 0)}",
+        f"latency {decoder.get('reaction_p50_ms', '-')} ms (p99 {decoder.get('reaction_p99_ms', '-')})  "
+        f"load {decoder.get('rtf', '-')}",
+    )
+    table.add_row("", figures.fault or figures.decoder_text, "")
+    return table

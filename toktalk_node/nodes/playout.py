@@ -1,0 +1,104 @@
+"""What was decoded and waits for its time. Knows nothing of ROS or threads but its own lock."""
+
+import heapq
+import threading
+from dataclasses import dataclass, field
+from itertools import count
+
+from toktalk_node.signals import AudioChunk
+
+
+@dataclass(frozen=True)
+class FaceFrame:
+    """One face frame: `weights` float32 [52], `head` float32 [3], frame number `frame` at `fps`."""
+
+    weights: object
+    head: object
+    frame: int
+    fps: int
+
+
+@dataclass(frozen=True)
+class Sounding:
+    """Sound of the stream; `last` ends it."""
+
+    chunk: AudioChunk
+    last: bool = False
+
+
+@dataclass(frozen=True)
+class Happening:
+    """An event of the stream: one of FaceEvent's types, the frame it concerns and words for people."""
+
+    type: int
+    frame: int = 0
+    detail: str = ""
+
+
+@dataclass
+class PlayoutStats:
+    """Counters since the node was activated."""
+
+    frames: int = 0
+    samples: int = 0
+    late_frames: int = 0
+    """Frames released after their presentation time."""
+    underruns: int = 0
+    """Times that frames began to be late."""
+    max_late_ns: int = 0
+
+
+Output = FaceFrame | Sounding | Happening
+
+
+@dataclass
+class Playout:
+    """Keeps outputs until `ahead_ns` before their presentation time. Thread safe."""
+
+    ahead_ns: int
+    stats: PlayoutStats = field(default_factory=PlayoutStats)
+
+    def __post_init__(self) -> None:
+        self._heap: list[tuple[int, int, Output]] = []
+        self._order = count()
+        self._lock = threading.Lock()
+        self._late = False
+
+    def push(self, pts_ns: int, output: Output) -> None:
+        """Keep `output` for `pts_ns`. Outputs of the same time leave in the order they came."""
+        with self._lock:
+            heapq.heappush(self._heap, (pts_ns, next(self._order), output))
+
+    def due(self, now_ns: int) -> list[tuple[int, Output]]:
+        """Outputs whose time has come, as (presentation time, output), counted in `stats`."""
+        ready: list[tuple[int, Output]] = []
+        with self._lock:
+            while self._heap and self._heap[0][0] - self.ahead_ns <= now_ns:
+                pts_ns, _, output = heapq.heappop(self._heap)
+                ready.append((pts_ns, output))
+                self._count(output, now_ns - pts_ns)
+        return ready
+
+    def drop_from(self, pts_ns: int, kinds: tuple[type, ...] = (FaceFrame, Sounding, Happening)) -> int:
+        """Forget outputs of `kinds` at or after `pts_ns`; how many of them were face frames."""
+        with self._lock:
+            kept = [item for item in self._heap if item[0] < pts_ns or not isinstance(item[2], kinds)]
+            frames = sum(isinstance(item[2], FaceFrame) for item in self._heap)
+            frames -= sum(isinstance(item[2], FaceFrame) for item in kept)
+            heapq.heapify(kept)
+            self._heap = kept
+        return frames
+
+    def __len__(self) -> int:
+        return len(self._heap)
+
+    def _count(self, output: Output, late_ns: int) -> None:
+        if isinstance(output, Sounding):
+            self.stats.samples += len(output.chunk.samples)
+        elif isinstance(output, FaceFrame):
+            self.stats.frames += 1
+            late = late_ns > 0
+            self.stats.late_frames += late
+            self.stats.underruns += late and not self._late
+            self.stats.max_late_ns = max(self.stats.max_late_ns, late_ns)
+            self._late = late

@@ -1,0 +1,236 @@
+"""The decoder as a node: sound or tokens in, blendshapes and the same sound out, on one clock.
+
+    audio, tokens  ->  face/blendshapes, face/audio, face/events, /diagnostics
+    services ~/interrupt, ~/set_style
+"""
+
+import sys
+import threading
+
+import numpy as np
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
+from toktalk_msgs.msg import AudioFrame, AudioTokens, BlendShapes, FaceEvent
+from toktalk_msgs.srv import Interrupt, SetStyle
+
+from toktalk_node.nodes import conversions
+from toktalk_node.nodes.decoding import DecodingThread, Tokens
+from toktalk_node.nodes.parameters import STREAM_QOS, Parameter, declare, qos_overrides
+from toktalk_node.nodes.playout import FaceFrame, Happening, Output, Playout, Sounding
+from toktalk_node.nodes.runtime import StreamNode, run
+from toktalk_node.signals import NANOSECONDS
+
+PARAMETERS = (
+    Parameter("preset", "mini", "Motion model that is loaded at configure."),
+    Parameter("device", "cpu", "Where the model runs, as PyTorch names it: cpu, cuda, cuda:1."),
+    Parameter("threads", 1, "Threads that PyTorch may use; 0 leaves its own choice.", 0, 64),
+    Parameter("seed", 0, "Seed of the noise that motion starts from.", 0, 2**31 - 1),
+    Parameter("chunk", 0.12, "Seconds of motion that are decoded at once.", 0.04, 2.0),
+    Parameter("steps", 0, "Solver steps for each chunk; 0 takes the preset's own.", 0, 100),
+    Parameter("guidance", 0.3, "Strength of classifier-free guidance.", 0.0, 10.0),
+    Parameter("playout_delay", 0.4, "Seconds from the time of a sample to its presentation.", 0.05, 10.0),
+    Parameter("publish_ahead", 0.1, "Seconds before its presentation that a message is published.", 0.0, 5.0),
+    Parameter("input_timeout", 0.5, "Seconds without input after which a stream is over.", 0.05, 60.0),
+    Parameter("audio_type", "toktalk_msgs/msg/AudioFrame", "Message type on the topic audio.",
+              choices=tuple(conversions.CONVERTERS)),
+    Parameter("audio_rate", 16000, "Rate in Hz of sound in messages that carry none.", 4000, 384000),
+    Parameter("audio_channels", 1, "Channels of sound in messages that do not say.", 1, 64),
+    Parameter("audio_encoding", "S16LE", "Sample format of sound in messages of bytes.",
+              choices=tuple(conversions.ENCODINGS)),
+    Parameter("frame_id", "head", "Frame of the head at rest, in the header of face messages."),
+)  # fmt: skip
+_PERIOD = 0.005
+
+
+class ToktalkNode(StreamNode):
+    """Runs one session; its decoding has a thread of its own, so that messages leave on time."""
+
+    def __init__(self) -> None:
+        super().__init__("toktalk")
+        declare(self, PARAMETERS)
+        self._session = None
+        self._thread: DecodingThread | None = None
+        self._playout = Playout(0)
+        self._problem = ""
+        outputs = {"qos_overriding_options": qos_overrides()}
+        self._faces = self.create_lifecycle_publisher(BlendShapes, "face/blendshapes", STREAM_QOS, **outputs)
+        self._sounds = self.create_lifecycle_publisher(AudioFrame, "face/audio", STREAM_QOS, **outputs)
+        self._events = self.create_lifecycle_publisher(FaceEvent, "face/events", STREAM_QOS, **outputs)
+        self._diagnostics = self.create_lifecycle_publisher(DiagnosticArray, "/diagnostics", 10)
+        self._offers = [
+            self.create_service(Interrupt, "~/interrupt", self._on_interrupt),
+            self.create_service(SetStyle, "~/set_style", self._on_set_style),
+        ]
+        self._inputs: list = []
+        self._beats: list = []
+
+    def prepare(self) -> None:
+        import torch
+
+        from toktalk_node.stream import Session
+
+        if self.value("threads"):
+            torch.set_num_threads(self.value("threads"))
+        options = {"steps": self.value("steps")} if self.value("steps") else {}
+        self._session = Session.load(
+            self.value("preset"),
+            seed=self.value("seed"),
+            chunk=self.value("chunk"),
+            guidance=self.value("guidance"),
+            device=self.value("device"),
+            **options,
+        )
+        audio_type = self.value("audio_type")
+        self._convert = conversions.converter(audio_type)
+        self._raw = conversions.RawFormat(
+            self.value("audio_rate"), self.value("audio_channels"), self.value("audio_encoding")
+        )
+        inputs = {"qos_profile": STREAM_QOS, "qos_overriding_options": qos_overrides()}
+        self._inputs = [
+            self.create_subscription(conversions.message_type(audio_type), "audio", self._on_audio, **inputs),
+            self.create_subscription(AudioTokens, "tokens", self._on_tokens, **inputs),
+        ]
+
+    def begin(self) -> None:
+        self._problem = ""
+        self._playout = Playout(int(self.value("publish_ahead") * NANOSECONDS))
+        self._thread = DecodingThread(
+            self._session,
+            self._playout,
+            self._now,
+            delay_ns=int(self.value("playout_delay") * NANOSECONDS),
+            timeout=self.value("input_timeout"),
+        )
+        self._beats = [self.create_timer(_PERIOD, self._publish), self.create_timer(1.0, self._diagnose)]
+
+    def halt(self) -> None:
+        for timer in self._beats:
+            self.destroy_timer(timer)
+        self._beats = []
+        if self._thread:
+            self._thread.stop()
+            self._thread = None
+
+    def release(self) -> None:
+        for subscription in self._inputs:
+            self.destroy_subscription(subscription)
+        self._inputs = []
+        self._session = None
+
+    def _now(self) -> int:
+        return self.get_clock().now().nanoseconds
+
+    def _on_audio(self, message: object) -> None:
+        if self._thread is None:
+            return
+        try:
+            self._thread.push(self._convert(message, self._raw))
+        except ValueError as error:
+            self._refuse(error)
+
+    def _on_tokens(self, message: AudioTokens) -> None:
+        if self._thread is None:
+            return
+        try:
+            chunk = conversions.token_chunk(message)
+        except ValueError as error:
+            self._refuse(error)
+            return
+        self._thread.push(Tokens(chunk, conversions.from_time(message.header.stamp), message.last))
+
+    def _refuse(self, error: ValueError) -> None:
+        """A message that cannot be read is reported and dropped; the stream ends when no good one follows."""
+        self._problem = str(error)
+        self.get_logger().error(self._problem, throttle_duration_sec=5.0)
+
+    def _publish(self) -> None:
+        underruns = self._playout.stats.underruns
+        for pts_ns, output in self._playout.due(self._now()):
+            self._send(pts_ns, output)
+            if self._playout.stats.underruns > underruns and isinstance(output, FaceFrame):
+                underruns = self._playout.stats.underruns
+                self._send(pts_ns, Happening(FaceEvent.UNDERRUN, output.frame, "the face is late; it catches up"))
+
+    def _send(self, pts_ns: int, output: Output) -> None:
+        frame_id = self.value("frame_id")
+        if isinstance(output, FaceFrame):
+            message = conversions.face_message(
+                output.weights, output.head, output.frame, output.fps, pts_ns, frame_id
+            )
+            self._faces.publish(message)
+        elif isinstance(output, Sounding):
+            self._sounds.publish(conversions.audio_message(output.chunk, pts_ns, frame_id, output.last))
+        elif isinstance(output, Happening):
+            message = FaceEvent(type=output.type, frame=output.frame, detail=output.detail)
+            message.header.stamp = conversions.to_time(pts_ns)
+            message.header.frame_id = frame_id
+            self._events.publish(message)
+            if output.type == FaceEvent.FAULT:
+                self.get_logger().error(output.detail)
+            if output.type in (FaceEvent.FAULT, FaceEvent.STREAM_ENDED):
+                self._diagnose()
+
+    def _on_interrupt(self, request: Interrupt.Request, response: Interrupt.Response) -> Interrupt.Response:
+        if self._thread is None:
+            response.message = "the node is not active"
+            return response
+        result = self._thread.interrupt(conversions.from_time(request.played) or self._now())
+        response.success = True
+        response.played_frames, response.dropped_frames = result.played_frames, result.dropped_frames
+        return response
+
+    def _on_set_style(self, request: SetStyle.Request, response: SetStyle.Response) -> SetStyle.Response:
+        response.success = request.name == ""
+        if not response.success:
+            response.message = f"the preset {self.value('preset')} has no style {request.name!r}; it has one, named ''"
+        return response
+
+    def _diagnose(self) -> None:
+        if self._thread is None:
+            return
+        out, inp = self._playout.stats, self._thread.stats
+        level, text = DiagnosticStatus.OK, "decoding" if len(self._playout) else "waiting for sound"
+        if out.late_frames:
+            level, text = DiagnosticStatus.WARN, f"{out.late_frames} frames were late: raise playout_delay"
+        if inp.bad_values:
+            level, text = DiagnosticStatus.WARN, f"{inp.bad_values} samples were not finite; they became silence"
+        if self._problem or inp.last_fault:
+            level, text = DiagnosticStatus.ERROR, self._problem or inp.last_fault
+        values = {
+            "frames": out.frames,
+            "late_frames": out.late_frames,
+            "underruns": out.underruns,
+            "lateness_max_ms": round(out.max_late_ns / 1e6, 3),
+            "streams": inp.streams,
+            "chunks": inp.chunks,
+            "input_seconds": round(inp.seconds, 3),
+            "compute_p50_ms": _percentile(inp.compute, 50),
+            "compute_p99_ms": _percentile(inp.compute, 99),
+            "reaction_p50_ms": _percentile(inp.reaction, 50),
+            "reaction_p99_ms": _percentile(inp.reaction, 99),
+            "rtf": round(inp.rtf, 4),
+            "lost_samples": inp.lost_samples,
+            "bad_values": inp.bad_values,
+            "faults": inp.faults,
+            "threads": threading.active_count(),
+        }
+        status = DiagnosticStatus(level=level, name=f"{self.get_fully_qualified_name()}: decoder", message=text)
+        status.hardware_id = str(self.value("device"))
+        status.values = [KeyValue(key=key, value=str(value)) for key, value in values.items()]
+        message = DiagnosticArray(status=[status])
+        message.header.stamp = self.get_clock().now().to_msg()
+        self._diagnostics.publish(message)
+
+
+def _percentile(seconds: "list[float]", share: int) -> float:
+    """Percentile of durations, in milliseconds; 0 when there are none."""
+    values = list(seconds)
+    return round(1e3 * float(np.percentile(values, share)), 3) if values else 0.0
+
+
+def main() -> None:
+    """Entry point of the executable `toktalk_node`."""
+    sys.exit(run(ToktalkNode))
+
+
+if __name__ == "__main__":
+    main()
