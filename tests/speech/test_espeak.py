@@ -26,6 +26,15 @@ def test_closure_belongs_to_the_stop():
     assert np.sqrt(np.mean(first_half**2)) < 0.05 * np.sqrt(np.mean(loud**2))
 
 
+def test_a_glide_between_vowels_is_no_pause():
+    samples, rate, phones = synthesize("She is very old, the other one, too.", "en-us")
+    pauses = [p for p in phones if p.label == "SIL" and p.end - p.start > 0.02]
+    assert len(pauses) == 2
+    for pause in pauses:
+        part = samples[int((pause.start + 0.01) * rate) : int(pause.end * rate)]
+        assert np.sqrt(np.mean(part**2)) < 0.02
+
+
 @pytest.mark.parametrize("voice", ["de", "fr", "es", "ru", "it", "fi", "cs", "hi", "ca", "tr", "pl"])
 def test_languages_have_vowels_and_consonants(voice):
     _, _, phones = synthesize("mama papa 12", voice)
@@ -38,7 +47,7 @@ def test_same_text_gives_the_same_phone_times():
     synthesize("Etwas anderes.", "de")
     _, _, second = synthesize("Again and again.", "en-us+f2")
     assert [p.label for p in first] == [p.label for p in second]
-    assert np.allclose([p.start for p in first], [p.start for p in second], atol=0.005)
+    assert np.allclose([p.start for p in first], [p.start for p in second], atol=0.012)
 
 
 def test_bad_input_is_refused_and_empty_text_is_silence():

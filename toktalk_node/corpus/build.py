@@ -4,6 +4,7 @@ Each utterance is a function of (seed, source, index), so that a build can stop 
 run in child processes; the parent alone appends to the manifest, one line at a time.
 """
 
+import math
 import multiprocessing
 import os
 import signal
@@ -24,6 +25,9 @@ from .voices import SOURCES, Source
 
 BATCH = 12
 """Utterances in one job: enough to pay for festival's start, few enough to interleave."""
+
+TYPICAL_DURATION = 3.5
+"""Seconds that an utterance is expected to last before it is spoken."""
 
 MAX_DURATION = 20.0
 """Longest utterance kept, in seconds."""
@@ -165,9 +169,10 @@ def build(
         try:
             while True:
                 while len(running) < jobs + 1 and (state := _next_state(states, hours * 3600 / total)):
-                    indices = state.take(BATCH)
+                    wanted = hours * 3600 / total * state.source.weight - state.seconds - state.pending
+                    indices = state.take(min(BATCH, math.ceil(wanted / TYPICAL_DURATION)))
                     if indices:
-                        expected = 3.5 * len(indices)
+                        expected = TYPICAL_DURATION * len(indices)
                         state.pending += expected
                         running[pool.submit(record, state.source, indices, seed, out)] = (state, expected)
                     else:

@@ -46,13 +46,13 @@ def _espeak(language: str, weight: float, names: tuple[str, ...]) -> Source:
 RU_HUMAN_UTTERANCES = 620
 
 SOURCES: tuple[Source, ...] = (
-    Source("flite", "slt", "en", 1.0),
-    Source("flite", "awb", "en", 1.2),
+    Source("flite", "slt", "en", 1.3),
+    Source("flite", "awb", "en", 1.5),
     Source("flite", "kal16", "en", 0.45),
     Source("flite", "rms", "en", 0.16, limit=120, held_out=True),
-    Source("festival", "cmu_us_slt_arctic_hts", "en", 0.5),
+    Source("festival", "cmu_us_slt_arctic_hts", "en", 0.6),
     Source("festival", "kal_diphone", "en", 0.25),
-    Source("festival", "ked_diphone", "en", 0.6),
+    Source("festival", "ked_diphone", "en", 0.8),
     _espeak("en", 0.55, ("en-us", "en", "en-gb-scotland", "en-gb-x-rp", "en-029", "en-us-nyc")),
     Source("ru-human", "nsh", "ru", 1.66, limit=RU_HUMAN_UTTERANCES),
     Source("festival", "lp_diphone", "it", 0.12),

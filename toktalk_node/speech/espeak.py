@@ -130,7 +130,9 @@ def _phones(samples: np.ndarray, rate: int, events: Sequence[tuple[int, str]]) -
     for (_, ipa), start, end in zip(events, times, times[1:], strict=False):
         if end <= start or ipa.startswith("("):  # "(en)" marks a change of language
             continue
-        labels = ipa_to_phones(ipa) or ((SILENCE,) if not ipa.strip("ˈˌː") else ())
+        labels = ipa_to_phones(ipa)
+        if not ipa.strip("ˈˌː") and _is_silent(samples[int(start * rate) : int(end * rate)]):
+            labels = (SILENCE,)
         marks.extend((label, start + (end - start) * i / len(labels)) for i, label in enumerate(labels))
     if duration > 0 and (not marks or marks[0][1] > 0):
         marks.insert(0, (SILENCE, 0.0))
@@ -144,6 +146,11 @@ def _phones(samples: np.ndarray, rate: int, events: Sequence[tuple[int, str]]) -
         else:
             phones.append(Phone(label, start, end))
     return phones
+
+
+def _is_silent(samples: np.ndarray) -> bool:
+    """A phoneme without a name is a pause where nothing sounds, else a glide that links two vowels."""
+    return float(np.mean(samples[len(samples) // 4 :] ** 2)) < 1e-5 if len(samples) else True
 
 
 def _closures_to_stops(samples: np.ndarray, rate: int, marks: Sequence[tuple[str, float]]) -> list[float]:
