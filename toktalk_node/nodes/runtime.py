@@ -3,6 +3,7 @@
 import signal
 import sys
 import threading
+import time
 from collections.abc import Callable
 
 import rclpy
@@ -10,6 +11,9 @@ from rclpy.exceptions import InvalidParameterTypeException, InvalidParameterValu
 from rclpy.executors import Executor, SingleThreadedExecutor
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from rclpy.signals import SignalHandlerOptions
+
+_DRAIN = 0.05
+"""Seconds for callbacks that an executor handed to its threads: rclpy does not wait for them when it shuts down."""
 
 
 class StreamNode(LifecycleNode):
@@ -99,9 +103,10 @@ def run(create: Callable[[], StreamNode], executor: type[Executor] = SingleThrea
         while not stop.is_set():
             spinner.spin_once(timeout_sec=0.2)
     finally:
-        spinner.shutdown()
+        time.sleep(_DRAIN)
         if not node.finalized:
             node.trigger_shutdown()
+        spinner.shutdown()
         node.destroy_node()
         rclpy.try_shutdown()
     return 0

@@ -3,7 +3,7 @@
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 
 import numpy as np
 from builtin_interfaces.msg import Duration
@@ -18,6 +18,10 @@ from toktalk_node.nodes import conversions
 from toktalk_node.nodes.parameters import STREAM_QOS, Parameter, declare, qos_overrides
 from toktalk_node.nodes.runtime import StreamNode, run
 from toktalk_node.signals import NANOSECONDS, AudioChunk, Clock
+from toktalk_node.speech.files import FileSource
+from toktalk_node.speech.microphone import MicrophoneSource
+from toktalk_node.speech.source import Source
+from toktalk_node.speech.tts import TextSource
 
 SOURCES = ("none", "text", "wav", "microphone")
 PARAMETERS = (
@@ -32,16 +36,9 @@ PARAMETERS = (
               0.0, 3600.0),
     Parameter("wait_for_listener", 5.0, "Seconds to wait at most for a subscriber of audio before speaking.",
               0.0, 60.0),
-    Parameter("retry_after", 2.0, "Seconds until a microphone that vanished is opened again.", 0.1, 60.0),
+    Parameter("retry_after", 2.0, "Seconds until a microphone that cannot be opened is tried again.", 0.1, 60.0),
     Parameter("frame_id", "head", "Frame of the mouth, in the header of messages."),
 )  # fmt: skip
-
-
-def packets(samples: np.ndarray, rate: int, seconds: float) -> Iterator[AudioChunk]:
-    """`samples` float32 [n] cut into chunks of `seconds`."""
-    size = max(round(seconds * rate), 1)
-    for start in range(0, len(samples), size):
-        yield AudioChunk(samples[start : start + size], rate, start)
 
 
 class SpeechSourceNode(StreamNode):
@@ -56,7 +53,7 @@ class SpeechSourceNode(StreamNode):
         self._problem = ""
         self._spoken = 0
         self._active = False
-        self._source = None
+        self._source: Source | None = None
         self._thread: threading.Thread | None = None
         group = ReentrantCallbackGroup()
         self._audio = self.create_lifecycle_publisher(
@@ -71,19 +68,22 @@ class SpeechSourceNode(StreamNode):
             self, Speak, "speak", self._on_speak, callback_group=group,
             goal_callback=self._on_goal, cancel_callback=lambda _: CancelResponse.ACCEPT,
         )  # fmt: skip
-        self._timer = None
+        self._beat = self.create_timer(1.0, self._diagnose)
+        self._beat.cancel()
 
     def prepare(self) -> None:
         kind = self.value("source")
         if kind in ("text", "wav") and not self.value(kind):
             raise ValueError(f"source is {kind}: set the parameter {kind} to what is to be spoken")
-        if kind in ("text", "wav"):
-            next(iter(self._open()), None)  # names what is wrong before anything waits for sound
+        if kind in ("text", "wav"):  # what is wrong with it is said before anything waits for sound
+            source = self._open()
+            next(iter(source), None)
+            source.close()
 
     def begin(self) -> None:
         self._stop.clear()
         self._problem, self._active = "", True
-        self._timer = self.create_timer(1.0, self._diagnose)
+        self._beat.reset()
         if self.value("source") != "none":
             self._thread = threading.Thread(target=self._run, name="speech", daemon=True)
             self._thread.start()
@@ -97,31 +97,21 @@ class SpeechSourceNode(StreamNode):
         if self._thread:
             self._thread.join(timeout=5)
             self._thread = None
-        if self._timer:
-            self.destroy_timer(self._timer)
-            self._timer = None
+        self._beat.cancel()
 
-    def _open(self) -> Iterable[AudioChunk]:
-        """The chunks of the source that the parameters name."""
-        kind = self.value("source")
-        if kind == "text":
-            return self._synthesize(self.value("text"), "")
-        if kind == "wav":
-            from toktalk_node.speech.files import FileSource
+    def _open(self) -> Source:
+        """The source that the parameters name. Raises what that source raises."""
+        packet = self.value("packet")
+        match self.value("source"):
+            case "text":
+                return self._reader(self.value("text"), "")
+            case "wav":
+                return FileSource(self.value("wav"), packet)
+            case _:
+                return MicrophoneSource(self.value("device") or None, block=packet)
 
-            self._source = FileSource(self.value("wav"), self.value("packet"))
-            return self._source
-        from toktalk_node.speech.microphone import Microphone
-
-        device = self.value("device")
-        self._source = Microphone(int(device) if device.isdigit() else device or None, block=self.value("packet"))
-        return self._source
-
-    def _synthesize(self, text: str, voice: str) -> Iterator[AudioChunk]:
-        from toktalk_node.speech.espeak import synthesize
-
-        samples, rate, _ = synthesize(text, voice or self.value("voice"))
-        return packets(samples, rate, self.value("packet"))
+    def _reader(self, text: str, voice: str) -> TextSource:
+        return TextSource(text, voice or self.value("voice"), block=self.value("packet"))
 
     def _run(self) -> None:
         """The thread of the node's own source."""
@@ -133,8 +123,9 @@ class SpeechSourceNode(StreamNode):
         while not self._stop.is_set():
             try:
                 with self._voice:
-                    self._say(self._open(), live)
-                self._problem = "the microphone gave no more sound" if live else ""
+                    self._source = self._open()
+                    self._say(self._source, live)
+                self._problem = ""
             except Exception as error:  # a source that fails is reported and tried again; the node goes on
                 self._problem = str(error) or type(error).__name__
             if self._problem:
@@ -192,7 +183,7 @@ class SpeechSourceNode(StreamNode):
         result = Speak.Result()
         try:
             with self._voice:
-                chunks = list(self._synthesize(handle.request.text, handle.request.voice))
+                chunks = list(self._reader(handle.request.text, handle.request.voice))
                 total = chunks[-1].end / chunks[-1].rate if chunks else 0.0
                 told = -1.0
 
@@ -221,8 +212,13 @@ class SpeechSourceNode(StreamNode):
         return result
 
     def _diagnose(self) -> None:
+        source = self._source
         status = DiagnosticStatus(level=DiagnosticStatus.OK, name=f"{self.get_fully_qualified_name()}: speech")
         status.message = "speaking" if self._voice.locked() else "silent"
+        if isinstance(source, FileSource) and source.warning:
+            status.level, status.message = DiagnosticStatus.WARN, f"{source.path}: {source.warning}"
+        if isinstance(source, MicrophoneSource) and not source.connected:
+            status.level, status.message = DiagnosticStatus.ERROR, "no sound from the microphone; silence instead"
         if self._problem:
             status.level, status.message = DiagnosticStatus.ERROR, self._problem
         status.values = [

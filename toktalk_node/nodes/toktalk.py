@@ -61,7 +61,9 @@ class ToktalkNode(StreamNode):
             self.create_service(SetStyle, "~/set_style", self._on_set_style),
         ]
         self._inputs: list = []
-        self._beats: list = []
+        self._beats = [self.create_timer(_PERIOD, self._publish), self.create_timer(1.0, self._diagnose)]
+        for timer in self._beats:
+            timer.cancel()
 
     def prepare(self) -> None:
         import torch
@@ -100,12 +102,12 @@ class ToktalkNode(StreamNode):
             delay_ns=int(self.value("playout_delay") * NANOSECONDS),
             timeout=self.value("input_timeout"),
         )
-        self._beats = [self.create_timer(_PERIOD, self._publish), self.create_timer(1.0, self._diagnose)]
+        for timer in self._beats:
+            timer.reset()
 
     def halt(self) -> None:
         for timer in self._beats:
-            self.destroy_timer(timer)
-        self._beats = []
+            timer.cancel()
         if self._thread:
             self._thread.stop()
             self._thread = None
