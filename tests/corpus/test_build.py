@@ -2,6 +2,11 @@
 
 import itertools
 import json
+import os
+import signal
+import subprocess
+import sys
+import time
 
 import numpy as np
 import pytest
@@ -97,6 +102,19 @@ def test_command_line(small, tmp_path):
     assert none.exit_code == 1 and "toktalk corpus build" in " ".join(none.output.split())
     wrong = CliRunner().invoke(corpus, ["build", "--voices", "hal9000", "--out", str(tmp_path)])
     assert wrong.exit_code == 2 and "hal9000" in wrong.output and "flite-slt" in wrong.output
+
+
+def test_interrupt_leaves_a_whole_manifest(tmp_path):
+    command = [sys.executable, "-m", "toktalk_node.cli", "corpus", "build", "--voices", "espeak", "--hours", "1"]
+    running = subprocess.Popen([*command, "--out", str(tmp_path)], stderr=subprocess.PIPE, start_new_session=True)
+    manifest = tmp_path / "manifest.jsonl"
+    until = time.monotonic() + 60
+    while not (manifest.exists() and manifest.stat().st_size) and time.monotonic() < until:
+        time.sleep(0.05)
+    os.killpg(running.pid, signal.SIGINT)
+    _, told = running.communicate(timeout=60)
+    assert running.returncode == 130 and b"the same command goes on" in told
+    assert manifest.read_text("utf-8").endswith("\n") and read_manifest(tmp_path)
 
 
 def _loudness_of(utterance, root, labels):

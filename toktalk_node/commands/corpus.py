@@ -43,6 +43,7 @@ def build(
         console.print(f"[red]error[/red] no voice {', '.join(sorted(unknown))}; there are {names}", highlight=False)
         raise typer.Exit(2)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
+    stopped = False
     columns = TextColumn("{task.description:24.24}"), BarColumn(), TextColumn("{task.percentage:3.0f} %")
     with Progress(*columns, TimeElapsedColumn(), TimeRemainingColumn(), console=console) as progress:
         task = progress.add_task("start", total=hours * 3600)
@@ -51,14 +52,17 @@ def build(
                 for seconds, utterance in made:
                     progress.update(task, completed=seconds, description=f"{utterance.engine} {utterance.voice}")
         except KeyboardInterrupt:
+            stopped = True
             progress.stop()
             console.print(f"stopped; the same command goes on. So far in {out}:")
-        except OSError as error:
+        except (OSError, RuntimeError) as error:  # a full disk, or a child that was killed
             progress.stop()
             console.print(f"[red]error[/red] {error}", highlight=False)
             raise typer.Exit(1) from error
     if (out / "manifest.jsonl").exists():
         info(out)
+    if stopped:
+        raise typer.Exit(130)
 
 
 @corpus.command()

@@ -78,7 +78,7 @@ def stretch(samples: np.ndarray, factor: float) -> np.ndarray:
     out = np.zeros((count + 1) * hop, np.float32)
     last = search
     for i in range(count):
-        target = min(int(i * hop / factor), len(samples))
+        target = min(max(int((i * hop + hop) / factor) - hop, 0), len(samples))
         if i == 0:
             best = search
         else:
