@@ -21,7 +21,7 @@ ARGUMENTS = {
     "text": (WELCOME, "Text to speak."),
     "wav": ("", "Recording to speak, with source:=wav."),
     "repeat_after": ("4.0", "Seconds of pause before it is spoken again; 0: once."),
-    "viewer_port": ("8080", "TCP port of the viewer."),
+    "viewer_port": ("8765", "TCP port of the viewer."),
 }
 
 

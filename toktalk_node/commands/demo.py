@@ -1,5 +1,6 @@
 """`toktalk demo`: a face speaks in the browser, through a ROS 2 graph."""
 
+import socket
 from pathlib import Path
 
 import typer
@@ -15,7 +16,7 @@ def demo(
     once: bool = typer.Option(False, help="End after the speech (after 10 s of a microphone); print one line of JSON."),
     voice: str = typer.Option("en-us", help="Voice of espeak-ng for text."),
     preset: str = typer.Option("mini", help="Motion model."),
-    port: int = typer.Option(8080, help="TCP port of the viewer; 0: any free one.", min=0, max=65535),
+    port: int = typer.Option(8765, help="TCP port of the viewer; 0: any free one.", min=0, max=65535),
     zmq_port: int = typer.Option(
         5590, help="TCP port of the ZeroMQ bridge, control is the next one; 0: any free ones.", min=0, max=65534
     ),
@@ -33,6 +34,10 @@ def demo(
         raise typer.Exit(1) from error
     from toktalk_node.nodes.demo import run_demo
 
+    if port == 0:
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port = probe.getsockname()[1]
     source = {"source": "microphone", "device": device} if mic else {"source": "text", "text": text or WELCOME}
     if wav:
         source = {"source": "wav", "wav": str(wav.resolve())}

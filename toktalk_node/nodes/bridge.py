@@ -6,19 +6,20 @@ import threading
 from toktalk_msgs.msg import AudioFrame, BlendShapes, FaceEvent
 from toktalk_msgs.srv import Interrupt, SetStyle
 
-from toktalk_node.bridge import protocol
+from toktalk_node.bridge import protocol, web
 from toktalk_node.bridge.server import Bridge
 from toktalk_node.nodes import conversions
 from toktalk_node.nodes.parameters import STREAM_QOS, Parameter, declare, qos_overrides
 from toktalk_node.nodes.runtime import StreamNode, run
 from toktalk_node.signals import Clock, FaceChunk, media_time_ns
 
+LOOPBACK, EVERYWHERE = "127.0.0.1", ("0.0.0.0", "::", "*")
 PARAMETERS = (
-    Parameter("host", "127.0.0.1", "Network interface that the sockets and the viewer listen on."),
+    Parameter("host", LOOPBACK, "Network interface that the sockets and the viewer listen on."),
     Parameter("pub_port", protocol.PUB_PORT, "TCP port of face, sound and events; 0 for any free one.", 0, 65535),
     Parameter("control_port", protocol.CONTROL_PORT, "TCP port of control; 0 for any free one.", 0, 65535),
     Parameter("viewer", True, "Serve the viewer page."),
-    Parameter("viewer_port", 8080, "TCP port of the viewer; 0 for any free one.", 0, 65535),
+    Parameter("viewer_port", web.PORT, "TCP port of the viewer; 0 for any free one.", 0, 65535),
     Parameter("stream", "default", "Name of the stream in topics and in the hello."),
     Parameter("decoder", "toktalk", "Name of the decoder node, whose services interrupts and styles go to."),
     Parameter("request_timeout", 2.0, "Seconds to wait for the decoder's answer to a receiver.", 0.1, 60.0),
@@ -40,6 +41,7 @@ class BridgeNode(StreamNode):
         super().__init__("bridge")
         declare(self, PARAMETERS)
         self._bridge: Bridge | None = None
+        self._viewer: web.WebViewer | None = None
         self._inputs: list = []
         self._epoch_ns = 0
         self._forwarding = False
@@ -63,7 +65,12 @@ class BridgeNode(StreamNode):
             self.create_subscription(AudioFrame, "face/audio", self._on_audio, **options),
             self.create_subscription(FaceEvent, "face/events", self._on_event, **options),
         ]
-        self.get_logger().info(f"receivers connect to {self._bridge.control_endpoint}")
+        host = LOOPBACK if self.value("host") in EVERYWHERE else self.value("host")
+        endpoint = f"tcp://{host}:{self._bridge.control_port}"
+        self.get_logger().info(f"receivers connect to {endpoint}")
+        if self.value("viewer"):
+            self._viewer = web.WebViewer(endpoint, host=self.value("host"), port=self.value("viewer_port"))
+            self.get_logger().info(f"the face is at {self._viewer.url}")
 
     def begin(self) -> None:
         self._forwarding = True
@@ -75,6 +82,9 @@ class BridgeNode(StreamNode):
         for subscription in self._inputs:
             self.destroy_subscription(subscription)
         self._inputs = []
+        if self._viewer:
+            self._viewer.close()
+            self._viewer = None
         if self._bridge:
             self._bridge.close()
             self._bridge = None

@@ -42,7 +42,6 @@ class Decoder(Protocol):
     def push_audio(self, pcm: np.ndarray, rate: int) -> FaceChunk: ...
     def push_tokens(self, chunk: TokenChunk) -> FaceChunk: ...
     def finish(self) -> FaceChunk: ...
-    def interrupt(self, played_ns: int) -> object: ...
     def reset(self) -> None: ...
 
 
@@ -75,18 +74,8 @@ class InputStats:
     """Samples missing between messages; they became silence."""
     faults: int = 0
     last_fault: str = ""
-    compute: deque[float] = field(default_factory=lambda: deque(maxlen=2000))
-    """Seconds of computing of the latest pieces that gave frames."""
-    compute_total: float = 0.0
-    chunks: int = 0
-    """Pieces that gave frames."""
     reaction: deque[float] = field(default_factory=lambda: deque(maxlen=2000))
     """Seconds from the arrival of the sound that completed frames until the frames were ready."""
-
-    @property
-    def rtf(self) -> float:
-        """Computing time per second of input."""
-        return self.compute_total / self.seconds if self.seconds else 0.0
 
 
 @dataclass
@@ -98,8 +87,11 @@ class _Stream:
     first: int = 0
     """The source's index of our sample 0."""
     received: int = 0
+    """Samples, or tokens where `rate` is 0."""
     sounded: int = 0
     frames: int = 0
+    end_ns: int = 0
+    """When it is over, once that is known."""
     pending: np.ndarray = field(default_factory=lambda: np.zeros(0, np.float32))
     """Sound that does not fill a frame yet."""
     poses: deque[tuple[int, np.ndarray]] = field(default_factory=lambda: deque(maxlen=3000))
@@ -135,6 +127,7 @@ class DecodingThread:
         self._wake = threading.Condition()
         self._stopped = False
         self._stream: _Stream | None = None
+        self._ended: _Stream | None = None
         self._played_ns = 0
         self._muted_until_ns = 0
         self._thread = threading.Thread(target=self._run, name="decoder", daemon=True)
@@ -248,12 +241,15 @@ class DecodingThread:
     def _read(self, tokens: Tokens, arrived: float) -> None:
         if self.now() < self._muted_until_ns:
             return
+        stream = self._stream
+        if stream and (stream.rate or tokens.chunk.start < stream.first + stream.received):
+            self._end("a new stream began")
         if not self._stream:
             self._begin(self._time_of(tokens.stamp_ns, 0.0), 0, tokens.chunk.start)
         stream = self._stream
         stream.heard_at = time.monotonic()
-        start = tokens.chunk.start - stream.first
-        chunk = TokenChunk(tokens.chunk.space, tokens.chunk.ids, start)
+        chunk = TokenChunk(tokens.chunk.space, tokens.chunk.ids, tokens.chunk.start - stream.first)
+        stream.received = chunk.end
         before = stream.frames
         self._decode(stream, lambda: self.session.push_tokens(chunk), arrived)
         self.stats.seconds += (stream.frames - before) / self.session.fps
@@ -300,13 +296,8 @@ class DecodingThread:
         stream.sounded += len(samples)
 
     def _decode(self, stream: _Stream, step: Callable[[], FaceChunk], arrived: float) -> None:
-        begun = time.perf_counter()
         chunk = step()
-        spent = time.perf_counter() - begun
-        self.stats.compute_total += spent
         if len(chunk):
-            self.stats.chunks += 1
-            self.stats.compute.append(spent)
             self.stats.reaction.append(time.monotonic() - arrived)
         self._show(stream, chunk)
 
@@ -329,10 +320,11 @@ class DecodingThread:
     def _close(self, detail: str = "") -> None:
         """The stream is over after its last frame and its last sample."""
         stream, self._stream = self._stream, None
-        end_ns = stream.clock.pts_ns(stream.frames, self.session.fps)
+        stream.end_ns = stream.clock.pts_ns(stream.frames, self.session.fps)
         if stream.rate:
-            end_ns = max(end_ns, stream.clock.pts_ns(stream.received, stream.rate))
-        self.playout.push(end_ns, Happening(STREAM_ENDED, stream.frames, detail))
+            stream.end_ns = max(stream.end_ns, stream.clock.pts_ns(stream.received, stream.rate))
+        self.playout.push(stream.end_ns, Happening(STREAM_ENDED, stream.frames, detail))
+        self._ended = stream
 
     def _interrupted(self) -> bool:
         with self._wake:
@@ -343,12 +335,15 @@ class DecodingThread:
         at_ns = self._played_ns
         more = self.playout.drop_from(at_ns)  # what was decoded meanwhile
         self._muted_until_ns = self.now() + _MUTE_NS
+        if self._stream:
+            self.session.reset()
+        elif self._ended and self._ended.end_ns > at_ns:  # decoded to its end, but not yet played
+            self._stream = self._ended
         stream = self._stream
         media_ns = max(at_ns - stream.clock.epoch_ns, 0) if stream else 0
         played = min(media_ns * self.session.fps // NANOSECONDS, stream.frames) if stream else 0
         self.playout.push(at_ns, Happening(INTERRUPTED, played))
         if stream:
-            self.session.interrupt(media_ns)
             stream.frames = played
             stream.received = min(stream.received, media_ns * stream.rate // NANOSECONDS)
             self._rest(stream)

@@ -4,6 +4,7 @@ import signal
 import sys
 import threading
 import time
+import traceback
 from collections.abc import Callable
 
 import rclpy
@@ -19,7 +20,7 @@ _DRAIN = 0.05
 class StreamNode(LifecycleNode):
     """A lifecycle node in four steps: `prepare` (configure), `begin` (activate), `halt`, `release` (cleanup).
 
-    A ValueError, RuntimeError or OSError of a step is logged and refuses the transition: its text is for people.
+    An exception of a step is logged and refuses the transition; the node stays and can be asked again.
     """
 
     finalized = False
@@ -76,8 +77,9 @@ class StreamNode(LifecycleNode):
     def _step(self, step: Callable[[], None]) -> bool:
         try:
             step()
-        except (ValueError, RuntimeError, OSError, ImportError) as error:
-            self.get_logger().error(str(error))
+        except Exception as error:
+            self.get_logger().error(f"{type(error).__name__}: {error}")
+            self.get_logger().debug(traceback.format_exc())
             return False
         return True
 

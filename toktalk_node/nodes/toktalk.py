@@ -24,9 +24,9 @@ PARAMETERS = (
     Parameter("device", "cpu", "Where the model runs, as PyTorch names it: cpu, cuda, cuda:1."),
     Parameter("threads", 1, "Threads that PyTorch may use; 0 leaves its own choice.", 0, 64),
     Parameter("seed", 0, "Seed of the noise that motion starts from.", 0, 2**31 - 1),
-    Parameter("chunk", 0.12, "Seconds of motion that are decoded at once.", 0.04, 2.0),
+    Parameter("chunk", 0.0, "Seconds of motion that are decoded at once; 0 takes the preset's own.", 0.0, 2.0),
     Parameter("steps", 0, "Solver steps for each chunk; 0 takes the preset's own.", 0, 100),
-    Parameter("guidance", 0.3, "Strength of classifier-free guidance.", 0.0, 10.0),
+    Parameter("guidance", -1.0, "Strength of classifier-free guidance; -1 takes the preset's own.", -1.0, 10.0),
     Parameter("playout_delay", 0.4, "Seconds from the time of a sample to its presentation.", 0.05, 10.0),
     Parameter("publish_ahead", 0.1, "Seconds before its presentation that a message is published.", 0.0, 5.0),
     Parameter("input_timeout", 0.5, "Seconds without input after which a stream is over.", 0.05, 60.0),
@@ -72,15 +72,20 @@ class ToktalkNode(StreamNode):
 
         if self.value("threads"):
             torch.set_num_threads(self.value("threads"))
-        options = {"steps": self.value("steps")} if self.value("steps") else {}
         self._session = Session.load(
             self.value("preset"),
             seed=self.value("seed"),
-            chunk=self.value("chunk"),
-            guidance=self.value("guidance"),
+            chunk=self.value("chunk") or None,
+            steps=self.value("steps") or None,
+            guidance=None if self.value("guidance") < 0 else self.value("guidance"),
             device=self.value("device"),
-            **options,
         )
+        least = self._session.look_ahead + self.value("publish_ahead")
+        if self.value("playout_delay") < least:
+            self.get_logger().warning(
+                f"playout_delay is {self.value('playout_delay'):g} s, but frames take {least:.2f} s "
+                "(look-ahead of the model and publish_ahead) and computing: they will be late"
+            )
         audio_type = self.value("audio_type")
         self._convert = conversions.converter(audio_type)
         self._raw = conversions.RawFormat(
@@ -203,13 +208,13 @@ class ToktalkNode(StreamNode):
             "underruns": out.underruns,
             "lateness_max_ms": round(out.max_late_ns / 1e6, 3),
             "streams": inp.streams,
-            "chunks": inp.chunks,
+            "chunks": self._session.stats.chunks,
             "input_seconds": round(inp.seconds, 3),
-            "compute_p50_ms": _percentile(inp.compute, 50),
-            "compute_p99_ms": _percentile(inp.compute, 99),
+            "compute_p50_ms": _percentile(self._session.stats.chunk_seconds, 50),
+            "compute_p99_ms": _percentile(self._session.stats.chunk_seconds, 99),
             "reaction_p50_ms": _percentile(inp.reaction, 50),
             "reaction_p99_ms": _percentile(inp.reaction, 99),
-            "rtf": round(inp.rtf, 4),
+            "rtf": round(self._session.stats.real_time_factor, 4),
             "lost_samples": inp.lost_samples,
             "bad_values": inp.bad_values,
             "faults": inp.faults,
