@@ -17,7 +17,7 @@ def _group() -> None:
 
 @corpus.command()
 def build(
-    hours: Annotated[float, typer.Option(min=0.001, help="Hours of speech in all.")] = 8.6,
+    hours: Annotated[float, typer.Option(min=0.001, help="Hours of speech in all.")] = 9.8,
     out: Annotated[Path, typer.Option(help="Folder of the corpus; an unfinished build there goes on.")] = DEFAULT_ROOT,
     jobs: Annotated[int, typer.Option(min=1, max=256, help="Processes.")] = 2,
     seed: Annotated[int, typer.Option(help="Seed of texts, pitch and tempo.")] = 1,

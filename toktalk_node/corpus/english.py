@@ -16,7 +16,7 @@ _WORDS: dict[str, str] = {
     "name": """Anna Peter Maya Oliver Grace Victor Paula Hugo Beth Martin Zoe Frank Sophie Ibrahim Judith Walter
         Mabel Felix Nadia Robert Yvonne Hannah George Chloe Bruno Pamela Theo Wendy Abby Boris""",
     "person": """teacher doctor neighbour painter farmer baker pilot mother father brother sister uncle child baby
-        lawyer singer waiter plumber nurse driver judge student driver gardener fisherman librarian poet tailor
+        lawyer singer waiter plumber nurse driver judge student cowboy gardener fisherman librarian poet tailor
         carpenter
         shopkeeper visitor guide captain cousin grandmother policeman actor mayor butcher engineer robot""",
     "animal": """cat dog horse rabbit fox owl goose pigeon wolf bear sheep lamb mouse beaver whale butterfly beetle
@@ -28,7 +28,9 @@ _WORDS: dict[str, str] = {
         computer keyboard button pocket jacket umbrella basket ladder broom brush towel soap oven kettle pan bowl jar
         box cupboard shelf candle match fire clock calendar ticket passport suitcase wallet coin key door gate fence
         roof wall brick stone flower rose bush leaf branch root pebble puddle cloud shadow feather ribbon thimble zip
-        leather vase cage measure treasure thumb tooth mouth jaw""",
+        leather vase cage toy coin
+        oyster voice oil boy king ring wing mouth cloth path house couch crown
+        measure treasure thumb tooth mouth jaw""",
     "food": """bread butter cheese soup pepper pumpkin pie vegetable beef fish rice pasta pizza salad yoghurt honey
         jam porridge pancake muffin plum cherry berry orange melon grape banana potato tomato carrot cabbage onion
         garlic
@@ -38,7 +40,9 @@ _WORDS: dict[str, str] = {
         brave
         shy polite rude lazy busy clever foolish gentle fierce rich poor fresh rotten sweet bitter sour thick thin
         broad narrow purple yellow blue brown green grey pink orange beautiful ugly wonderful terrible marvellous
-        horrible useful boring lovely curious famous invisible impossible comfortable fabulous awful fluffy""",
+        horrible useful boring lovely curious famous invisible impossible comfortable
+        noisy royal joyful spoiled annoying proud thirsty healthy pleasant strong
+        fabulous awful fluffy""",
     "adverb": """slowly quickly quietly loudly carefully gladly sadly often never always usually probably perhaps
         finally suddenly simply really hardly nearly truly politely bravely nervously patiently beautifully thoughtfully
         smoothly obviously""",
@@ -135,6 +139,8 @@ _PHRASES: dict[str, list[str]] = {
         "as {name} said, {clause}.", "I think that {clause}.", "well, {clause}, you know.",
     ],
     "words": [
+        "{rare}, {rare}.", "say {rare} and {rare}.", "{rare} or {rare}?", "the {rare} and the {word} {past} {object}.",
+        "my {rare} is {adjective}.",
         "{word}.", "{word}, {word}.", "the word is {word}.", "{word}, {word}, {word}, {word}.", "say {word} again.",
         "they {past} {word} and {word} {where}.", "is it {word}, or {word}?", "not {word}, {word}!",
         "the {word} of {word} was {adjective}.", "{word} {word} {word}.",
@@ -147,22 +153,30 @@ _KINDS = {
 }  # fmt: skip
 
 
+_RARE = frozenset("OY ZH NG TH AW JH CH UH G".split())
+"""Phones that running text brings seldom."""
+
+
 @cache
 def _slots() -> dict[str, list[str]]:
     slots = {name: text.split() for name, text in _WORDS.items()} | _PHRASES
-    return slots | {"word": _dictionary() or slots["thing"]}
+    words = _dictionary()
+    rare = {phone: [word for word, phones in words.items() if phone in phones] for phone in sorted(_RARE)}
+    slots |= {f"with{phone}": found or slots["thing"] for phone, found in rare.items()}
+    return slots | {"word": list(words) or slots["thing"], "rare": [f"{{with{phone}}}" for phone in rare]}
 
 
 @cache
-def _dictionary() -> list[str]:
-    """Plain lower-case words of the pronouncing dictionary, or nothing where PocketSphinx is not installed."""
+def _dictionary() -> dict[str, list[str]]:
+    """Plain lower-case words of the pronouncing dictionary and their phones; empty without PocketSphinx."""
     try:
         import pocketsphinx
     except ImportError:
-        return []
+        return {}
     path = Path(pocketsphinx.get_model_path("en-us/cmudict-en-us.dict"))
-    words = {line.split(None, 1)[0] for line in path.read_text("utf-8").splitlines() if line.strip()}
-    return sorted(word for word in words if word.isascii() and word.isalpha() and 3 <= len(word) <= 11)
+    entries = (line.split() for line in path.read_text("utf-8").splitlines() if line.strip())
+    plain = ((word, phones) for word, *phones in entries if word.isascii() and word.isalpha() and 3 <= len(word) <= 11)
+    return dict(sorted(plain))
 
 
 def english_text(rng: np.random.Generator) -> str:
