@@ -23,7 +23,10 @@ def lips(
     ] = None,
     system: Annotated[
         list[str] | None,
-        typer.Option(help="toktalk, pocketsphinx-running, pocketsphinx-offline, true-phones or loudness; repeatable."),
+        typer.Option(
+            help="toktalk, toktalk-phones, pocketsphinx-running, pocketsphinx-offline, true-phones or loudness; "
+            "repeat for several."
+        ),
     ] = None,
     limit: Annotated[int | None, typer.Option(min=1, help="At most so many utterances, evenly spaced.")] = None,
     preset: Annotated[str, typer.Option(help="Model of the system toktalk.")] = "mini",
@@ -39,8 +42,10 @@ def lips(
     from toktalk_node.evaluation.data import corpus_utterances, recorded_utterances
     from toktalk_node.evaluation.lips import table
     from toktalk_node.evaluation.run import measure
-    from toktalk_node.evaluation.systems import TOKTALK
+    from toktalk_node.evaluation.systems import OURS, TOKTALK
     from toktalk_node.evaluation.systems import system as load
+    from toktalk_node.motion.checkpoint import CheckpointError
+    from toktalk_node.tokens.phonetic import TokenizerError
 
     errors = Console(stderr=True)
     session = {"preset": preset, "seed": seed}
@@ -51,8 +56,8 @@ def lips(
         else:
             count, utterances = corpus_utterances(corpus, split, limit)
         names = list(dict.fromkeys(system or [TOKTALK]))
-        systems = {name: load(name, **(session if name == TOKTALK else {})) for name in names}
-    except (ValueError, RuntimeError, OSError) as error:
+        systems = {name: load(name, **(session if name in OURS else {})) for name in names}
+    except (ValueError, RuntimeError, OSError, CheckpointError, TokenizerError) as error:
         errors.print(f"[red]error[/red] {error}", highlight=False)
         raise typer.Exit(1) from error
     columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
@@ -71,3 +76,46 @@ def lips(
     for name, score in scores.items():
         if score.viseme_error is not None:
             console.print(f"viseme error of {name}: {score.viseme_error:.1%} of speech frames", highlight=False)
+
+
+@eval.command()
+def vad(
+    corpus: Annotated[Path, typer.Option(help="Folder that `toktalk corpus build` made.")] = Path("data/corpus"),
+    split: Annotated[str, typer.Option(help="Split of the corpus.")] = "heldout",
+    wav_folder: Annotated[Path | None, typer.Option(help="Speech: NAME.wav beside NAME.txt, instead.")] = None,
+    noise_folder: Annotated[Path | None, typer.Option(help="Recordings without speech, besides the made ones.")] = None,
+    limit: Annotated[int, typer.Option(min=1, help="At most so many utterances.")] = 40,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
+) -> None:
+    """Does the gate open for speech, and for nothing else? Shares of time, in several conditions."""
+    from dataclasses import asdict
+
+    from rich.console import Console
+    from rich.progress import Progress
+    from rich.table import Table
+
+    from toktalk_node.evaluation import gate
+    from toktalk_node.evaluation.data import corpus_utterances, recorded_utterances
+
+    errors = Console(stderr=True)
+    try:
+        if wav_folder is not None:
+            count, utterances = recorded_utterances(wav_folder, limit)
+        else:
+            count, utterances = corpus_utterances(corpus, split, limit)
+        with Progress(console=errors) as progress:
+            task = progress.add_task("sounds", total=count + len(gate.SOUNDS_WITHOUT_SPEECH))
+            shares = gate.speech_shares(utterances, lambda: progress.advance(task))
+            shares += gate.noise_shares(advance=lambda: progress.advance(task))
+        if noise_folder is not None:
+            shares += gate.folder_shares(noise_folder)
+    except (ValueError, RuntimeError, OSError) as error:
+        errors.print(f"[red]error[/red] {error}", highlight=False)
+        raise typer.Exit(1) from error
+    if as_json:
+        typer.echo(json.dumps([asdict(share) for share in shares]))
+        return
+    table = Table("condition", "right", "open", "seconds", title="Share of time with the gate open")
+    for share in shares:
+        table.add_row(share.condition, "1" if share.speech else "0", f"{share.share:.3f}", f"{share.seconds:.0f}")
+    Console().print(table)

@@ -1,0 +1,137 @@
+"""`toktalk render` from file to file, with real models of random weights."""
+
+import csv
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+from safetensors.torch import save_file
+from typer.testing import CliRunner
+
+from toktalk_node.cli import build_app
+from toktalk_node.commands.render import plan
+from toktalk_node.face import livelink
+from toktalk_node.motion import checkpoint
+from toktalk_node.motion.config import MotionConfig
+from toktalk_node.motion.model import MotionModel
+from toktalk_node.stream import session
+from toktalk_node.tokens import phonetic
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory) -> Path:
+    """Small models of random weights in the layout that the package ships."""
+    folder = tmp_path_factory.mktemp("weights")
+    torch.manual_seed(0)
+    config = phonetic.PhoneticConfig(levels=(5, 5, 5))
+    tokens = phonetic.PhoneticModel(config)
+    target = folder / phonetic.SPACE
+    target.mkdir()
+    save_file({k: v.contiguous() for k, v in tokens.state_dict().items()}, target / phonetic.WEIGHTS_FILE)
+    (target / phonetic.CONFIG_FILE).write_text(phonetic.config_json(config, {}))
+    space = phonetic.PhoneticTokenizer(tokens).space
+    small = MotionConfig(
+        condition_width=space.width, token_space=space.name, fps=round(space.rate), channels=16, heads=2, head_width=8,
+        feed_forward=2, down_stages=1, middle_stages=1, blocks=1, time_width=16, overlap=8, chunk=6, steps=1,
+    )  # fmt: skip
+    checkpoint.save(MotionModel(small), folder / "mini")
+    return folder
+
+
+@pytest.fixture
+def toktalk(weights, monkeypatch):
+    """Runs the command line in this process."""
+    monkeypatch.setattr(session, "WEIGHTS", weights)
+    return lambda *words: CliRunner().invoke(build_app("render"), ["render", *map(str, words)])
+
+
+def recording(path: Path, seconds: float, rate: int = 16_000, channels: int = 1) -> Path:
+    noise = np.random.default_rng(0).uniform(-0.3, 0.3, (round(seconds * rate), channels))
+    soundfile.write(path, noise, rate)
+    return path
+
+
+def test_a_recording_becomes_a_live_link_face_csv(toktalk, tmp_path):
+    done = toktalk(recording(tmp_path / "in.wav", 1.5, 44_100, 2), "-o", tmp_path / "out.csv")
+    assert done.exit_code == 0, done.output
+    with (tmp_path / "out.csv").open() as file:
+        rows = list(csv.reader(file))
+    assert len(rows[0]) == 63 and rows[0][0] == "Timecode"
+    assert len(rows) - 1 == 90
+    assert np.isfinite(livelink.read(tmp_path / "out.csv").motion).all()
+
+
+def test_many_recordings_go_to_a_folder_and_a_bad_one_is_named(toktalk, tmp_path):
+    good = [recording(tmp_path / f"{name}.wav", 0.4) for name in "ab"]
+    (tmp_path / "bad.wav").write_bytes(b"nothing to hear")
+    done = toktalk(good[0], tmp_path / "bad.wav", good[1], tmp_path / "gone.wav", "-o", tmp_path / "faces")
+    assert done.exit_code == 1
+    assert sorted(os.listdir(tmp_path / "faces")) == ["a.csv", "b.csv"]
+    said = " ".join(done.output.split())
+    assert "bad.wav" in said and "not a recording" in said and "gone.wav" in said and "2 of 4" in said
+
+
+@pytest.mark.skipif(shutil.which("ffmpeg") is None, reason="needs ffmpeg")
+def test_a_video_has_the_face_and_the_sound(toktalk, tmp_path):
+    done = toktalk(recording(tmp_path / "in.wav", 0.4), "-o", tmp_path / "out.mp4", "--size", 64)
+    assert done.exit_code == 0, done.output
+    probe = ["ffprobe", "-v", "error", "-of", "json", "-show_streams", str(tmp_path / "out.mp4")]
+    streams = json.loads(subprocess.run(probe, capture_output=True, check=True).stdout)["streams"]
+    kinds = {stream["codec_type"]: stream for stream in streams}
+    assert kinds["video"]["width"] == 64 and int(kinds["video"]["nb_frames"]) == 10
+    assert float(kinds["audio"]["duration"]) == pytest.approx(0.4, abs=0.05)
+    assert sorted(os.listdir(tmp_path)) == ["in.wav", "out.mp4"]
+
+
+def test_without_ffmpeg_a_video_says_so(toktalk, tmp_path, monkeypatch):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    done = toktalk(recording(tmp_path / "in.wav", 0.2), "-o", tmp_path / "out.mp4")
+    assert done.exit_code == 1 and "ffmpeg" in done.output and not (tmp_path / "out.mp4").exists()
+
+
+def test_missing_weights_name_the_command_that_makes_them(tmp_path, monkeypatch):
+    monkeypatch.setattr(session, "WEIGHTS", tmp_path / "nowhere")
+    words = ["render", str(recording(tmp_path / "in.wav", 0.2)), "-o", str(tmp_path / "out.csv")]
+    done = CliRunner().invoke(build_app("render"), words)
+    assert done.exit_code == 1 and "toktalk train" in " ".join(done.output.split())
+
+
+def test_where_to_write_must_be_clear(tmp_path):
+    a, b = tmp_path / "x" / "a.wav", tmp_path / "y" / "a.wav"
+    with pytest.raises(ValueError, match="rename one"):
+        plan([a, b], tmp_path / "out", "csv")
+    with pytest.raises(ValueError, match="folder"):
+        plan([a, b], tmp_path / "out.csv", "csv")
+    with pytest.raises(ValueError, match="neither"):
+        plan([a], tmp_path / "out.txt", "csv")
+    with pytest.raises(ValueError, match="csv or mp4"):
+        plan([a], tmp_path / "out", "gif")
+    assert plan([a], tmp_path / "out.CSV", "csv") == [(a, tmp_path / "out.csv")]
+
+
+@pytest.mark.slow
+def test_ctrl_c_leaves_nothing_half_written(weights, tmp_path):
+    recording(tmp_path / "in.wav", 30)
+    code = (
+        f"from pathlib import Path; from toktalk_node.stream import session; session.WEIGHTS = Path({str(weights)!r}); "
+        "from toktalk_node.cli import build_app; "
+        f"build_app('render')(['render', {str(tmp_path / 'in.wav')!r}, '-o', {str(tmp_path / 'out')!r}, '--to=mp4'])"
+    )
+    process = subprocess.Popen([sys.executable, "-c", code], cwd=ROOT, stderr=subprocess.PIPE)
+    deadline = time.monotonic() + 120
+    while not list(tmp_path.glob("out/.*")) and time.monotonic() < deadline and process.poll() is None:
+        time.sleep(0.1)
+    process.send_signal(signal.SIGINT)
+    assert process.wait(20) != 0
+    assert os.listdir(tmp_path / "out") == []

@@ -1,0 +1,120 @@
+"""How well the voice-activity gate tells speech from silence, noise, hum and music.
+
+Speech counts while a phone sounds; a share of 1 means that the gate stood open (≥ ½) for all of it. Sounds without
+speech count from one second after their start, when the gate has settled; a share of 0 means that it never opened.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from toktalk_node.speech.files import read_audio
+from toktalk_node.speech.phones import SILENCE
+from toktalk_node.speech.resample import resample
+from toktalk_node.speech.vad import FPS, RATE, voice_activity
+from toktalk_node.training import disturbance
+
+from .data import SOUNDS, Utterance
+
+SETTLED = 1.0
+SECONDS = 10.0
+LEVELS = (-60, -40, -20, -3)
+GAINS = (-40, -25, -6)
+
+
+@dataclass(frozen=True)
+class Share:
+    """The share of `seconds` in which the gate was open, in one condition; for speech 1 is right, else 0."""
+
+    condition: str
+    speech: bool
+    share: float
+    seconds: float
+
+
+def _level(samples: np.ndarray, phones: np.ndarray) -> float:
+    return float(np.sqrt((samples[phones] ** 2).mean()) + 1e-9)
+
+
+def _said(utterance: Utterance, rate: int, count: int, factor: float = 1.0) -> np.ndarray:
+    time = (np.arange(count) + 0.5) / rate * factor
+    said = np.zeros(count, bool)
+    for phone in utterance.phones:
+        if phone.label != SILENCE:
+            said |= (time >= phone.start) & (time < phone.end)
+    return said
+
+
+def speech_shares(utterances: Iterable[Utterance], advance: Callable[[], None] = lambda: None) -> list[Share]:
+    """The gate over speech: at three levels, as a child's voice, and in white and pink noise 10 dB below it."""
+    opened: dict[str, list[int]] = {}
+
+    def hear(condition: str, samples: np.ndarray, said: np.ndarray) -> None:
+        gate = voice_activity(np.clip(samples, -1, 1))[: len(said)] >= 0.5
+        counts = opened.setdefault(condition, [0, 0])
+        counts[0] += int(gate[said[: len(gate)]].sum())
+        counts[1] += int(said[: len(gate)].sum())
+
+    for number, utterance in enumerate(utterances):
+        rng = np.random.default_rng(number)
+        samples = utterance.samples.astype(np.float64)
+        frames = -(-len(samples) * FPS // RATE)
+        said = _said(utterance, FPS, frames)
+        unit = samples / _level(samples, _said(utterance, RATE, len(samples)))
+        for gain in GAINS:
+            hear(f"speech at {gain} dBFS", unit * 10 ** (gain / 20), said)
+        higher = resample(unit, 24_000, 18_000)
+        child = _said(utterance, FPS, -(-len(higher) * FPS // RATE), 4 / 3)
+        hear("a third higher and faster, -25 dBFS", higher * 10 ** (-25 / 20), child)
+        for name, slope in (("white", 0.0), ("pink", 0.5)):
+            noisy = unit + disturbance.coloured(rng, len(unit), slope) * 10 ** (-10 / 20)
+            hear(f"in {name} noise, 10 dB", noisy * 10 ** (-25 / 20), said)
+        advance()
+    return [Share(name, True, yes / max(all_, 1), all_ / FPS) for name, (yes, all_) in opened.items()]
+
+
+SOUNDS_WITHOUT_SPEECH: tuple[tuple[str, disturbance.Maker], ...] = (
+    ("white noise", partial(disturbance.coloured, slope=0.0)),
+    ("pink noise", partial(disturbance.coloured, slope=0.5)),
+    ("brown noise", partial(disturbance.coloured, slope=1.0)),
+    ("swelling noise", disturbance.swelling),
+    ("hum", disturbance.hum),
+    ("tones", disturbance.sweep),
+    ("chords and melodies", disturbance.chords),
+    ("clicks", disturbance.clicks),
+)
+
+
+def _settled(sounds: Iterable[np.ndarray]) -> tuple[float, float]:
+    opened, counted = 0, 0
+    for sound in sounds:
+        gate = voice_activity(np.clip(sound, -1, 1))[int(SETTLED * FPS) :] >= 0.5
+        opened, counted = opened + int(gate.sum()), counted + len(gate)
+    return opened / max(counted, 1), counted / FPS
+
+
+def noise_shares(seed: int = 1_000_003, repeats: int = 3, advance: Callable[[], None] = lambda: None) -> list[Share]:
+    """The gate over silence and over made sounds at four levels, with seeds that training does not use."""
+    out = [Share("silence", False, *_settled([np.zeros(int(SECONDS * RATE))]))]
+    for number, (name, maker) in enumerate(SOUNDS_WITHOUT_SPEECH):
+        sounds = [
+            maker(np.random.default_rng([seed, number, k]), int(SECONDS * RATE)) * 10 ** (level / 20)
+            for level in LEVELS
+            for k in range(repeats)
+        ]
+        out.append(Share(name, False, *_settled(sounds)))
+        advance()
+    return out
+
+
+def folder_shares(folder: Path, seconds: float = 30.0) -> Iterator[Share]:
+    """The gate over the recordings in a folder that hold no speech, at most `seconds` of each."""
+    for path in sorted(folder.iterdir()):
+        if path.suffix.lower() in SOUNDS:
+            samples, rate = read_audio(path)
+            sound = resample(samples[: int(seconds * rate)], rate)
+            if len(sound) > SETTLED * RATE:
+                yield Share(path.stem, False, *_settled([sound]))
