@@ -120,7 +120,8 @@ class Client:
             self.streams: dict[str, protocol.StreamInfo] = {info.name: info for info in hello.streams}
             for _ in range(CLOCK_SAMPLES):
                 self._ask("clock", protocol.ClockAsk(id=0, t1_ns=time.time_ns()))
-            self._sub = self._socket(zmq.SUB, f"{endpoint.rpartition(':')[0]}:{hello.pub_port}")
+            self.pub_endpoint = f"{endpoint.rpartition(':')[0]}:{hello.pub_port}"
+            self._sub = self._socket(zmq.SUB, self.pub_endpoint)
             for kind in (FACE, AUDIO, EVENT):
                 self._sub.subscribe(protocol.topic(kind, stream) if stream else f"{kind}/".encode())
         except BaseException:
@@ -195,7 +196,7 @@ class Client:
 
     def _enqueue(self, waiting: list[Frame], stream: str, message: Face | Audio | Event) -> None:
         if isinstance(message, Event) and message.kind == "interrupted":
-            waiting[:] = [frame for frame in waiting if frame.stream != stream]
+            waiting[:] = [f for f in waiting if f.stream != stream or f.pts_ns < message.pts_ns]
         if not isinstance(message, Face):
             return
         if message.width != len(self.names):

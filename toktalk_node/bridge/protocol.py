@@ -111,7 +111,11 @@ class Audio(Message, kw_only=True):
 
 
 class Event(Message, kw_only=True):
-    """Something that happened at `pts_ns`: `kind` names it, `data` holds its scalars."""
+    """Something that happened at `pts_ns`: `kind` names it, `data` holds its scalars.
+
+    Kinds that receivers know: `start` (data: `text` when known), `end`, `style`, and `interrupted`: of this stream all
+    that was published before the event and belongs to `pts_ns` or later is void.
+    """
 
     seq: int
     pts_ns: int

@@ -1,0 +1,77 @@
+// The stage: camera, lights and render loop. A face fills the picture on any screen.
+
+import {
+  Box3, Color, DirectionalLight, HemisphereLight, PerspectiveCamera, Scene, Vector3,
+  WebGLRenderer,
+} from "three";
+
+const FIELD = 22; // degrees
+
+export class Stage {
+  constructor(canvas) {
+    this.renderer = new WebGLRenderer({ canvas, antialias: true, alpha: true });
+    this.scene = new Scene();
+    this.camera = new PerspectiveCamera(FIELD, 1, 0.02, 50);
+    const key = light(0xfff4e8, 1.95, [0.5, 0.6, 0.8]);
+    const fill = light(0xe2ecff, 0.70, [-0.8, 0.05, 0.6]);
+    const rim = light(0xe6eeff, 1.3, [-0.3, 0.6, -0.8]);
+    this.scene.add(new HemisphereLight(new Color(0xe6eaf0), new Color(0xb6a09a), 2.25), key, fill, rim);
+    this.box = new Box3(new Vector3(-0.13, -0.19, -0.12), new Vector3(0.13, 0.15, 0.12));
+    this.turn = { yaw: 0, pitch: 0 };
+    addEventListener("resize", () => this.resize());
+    this.orbit(canvas);
+    this.resize();
+  }
+
+  /** Let the camera look at `box`, the part of the model that matters. */
+  frame(box) {
+    this.box = box.clone();
+    this.turn = { yaw: 0, pitch: 0 };
+    this.resize();
+  }
+
+  resize() {
+    const { innerWidth: width, innerHeight: height } = window;
+    this.renderer.setPixelRatio(Math.min(devicePixelRatio, 2));
+    this.renderer.setSize(width, height, false);
+    this.camera.aspect = width / height;
+    this.place();
+  }
+
+  place() {
+    const centre = this.box.getCenter(new Vector3());
+    const size = this.box.getSize(new Vector3());
+    const half = Math.tan((FIELD * Math.PI) / 360);
+    const distance = Math.max(size.y / 2 / half, size.x / 2 / half / this.camera.aspect) + size.z / 2;
+    const { yaw, pitch } = this.turn;
+    const back = new Vector3(Math.sin(yaw) * Math.cos(pitch), Math.sin(pitch), Math.cos(yaw) * Math.cos(pitch));
+    this.camera.position.copy(centre).addScaledVector(back, distance);
+    this.camera.near = distance / 50;
+    this.camera.far = distance * 20;
+    this.camera.lookAt(centre);
+    this.camera.updateProjectionMatrix();
+  }
+
+  /** Dragging looks at the face from the side. */
+  orbit(canvas) {
+    canvas.addEventListener("pointermove", (event) => {
+      if (!event.buttons) return;
+      this.turn.yaw = clamp(this.turn.yaw - event.movementX * 0.006, 1.2);
+      this.turn.pitch = clamp(this.turn.pitch + event.movementY * 0.006, 0.6);
+      this.place();
+    });
+    canvas.addEventListener("dblclick", () => this.frame(this.box));
+  }
+
+  render() {
+    this.renderer.render(this.scene, this.camera);
+  }
+}
+
+function light(color, strength, [x, y, z]) {
+  const lamp = new DirectionalLight(color, strength);
+  lamp.position.set(x, y, z);
+  return lamp;
+}
+
+const clamp = (value, limit) => Math.min(Math.max(value, -limit), limit);
