@@ -37,12 +37,14 @@ EVENT_NAMES = {
 class BridgeNode(StreamNode):
     """Forwards every message as it comes; the presentation times in them do the rest."""
 
-    def __init__(self) -> None:
-        super().__init__("bridge")
+    def __init__(self, **options: object) -> None:
+        super().__init__("bridge", **options)
         declare(self, PARAMETERS)
         self._bridge: Bridge | None = None
         self._viewer: web.WebViewer | None = None
         self._inputs: list = []
+        self.endpoint = ""
+        """Where receivers connect to, once configured."""
         self._epoch_ns = 0
         self._forwarding = False
         decoder = self.value("decoder")
@@ -66,10 +68,10 @@ class BridgeNode(StreamNode):
             self.create_subscription(FaceEvent, "face/events", self._on_event, **options),
         ]
         host = LOOPBACK if self.value("host") in EVERYWHERE else self.value("host")
-        endpoint = f"tcp://{host}:{self._bridge.control_port}"
-        self.get_logger().info(f"receivers connect to {endpoint}")
+        self.endpoint = f"tcp://{host}:{self._bridge.control_port}"
+        self.get_logger().info(f"receivers connect to {self.endpoint}")
         if self.value("viewer"):
-            self._viewer = web.WebViewer(endpoint, host=self.value("host"), port=self.value("viewer_port"))
+            self._viewer = web.WebViewer(self.endpoint, host=self.value("host"), port=self.value("viewer_port"))
             self.get_logger().info(f"the face is at {self._viewer.url}")
 
     def begin(self) -> None:

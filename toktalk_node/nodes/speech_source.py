@@ -44,8 +44,8 @@ PARAMETERS = (
 class SpeechSourceNode(StreamNode):
     """One voice: what it is asked to say is said one after the other."""
 
-    def __init__(self) -> None:
-        super().__init__("speech_source")
+    def __init__(self, **options: object) -> None:
+        super().__init__("speech_source", **options)
         declare(self, PARAMETERS)
         self._voice = threading.Lock()
         self._stop = threading.Event()

@@ -44,8 +44,8 @@ _PERIOD = 0.005
 class ToktalkNode(StreamNode):
     """Runs one session; its decoding has a thread of its own, so that messages leave on time."""
 
-    def __init__(self) -> None:
-        super().__init__("toktalk")
+    def __init__(self, **options: object) -> None:
+        super().__init__("toktalk", **options)
         declare(self, PARAMETERS)
         self._session = None
         self._thread: DecodingThread | None = None
@@ -192,9 +192,10 @@ class ToktalkNode(StreamNode):
         return response
 
     def _diagnose(self) -> None:
-        if self._thread is None:
+        thread, session = self._thread, self._session
+        if thread is None or session is None:
             return
-        out, inp = self._playout.stats, self._thread.stats
+        out, inp, done = self._playout.stats, thread.stats, session.stats
         level, text = DiagnosticStatus.OK, "decoding" if len(self._playout) else "waiting for sound"
         if out.late_frames:
             level, text = DiagnosticStatus.WARN, f"{out.late_frames} frames were late: raise playout_delay"
@@ -208,13 +209,13 @@ class ToktalkNode(StreamNode):
             "underruns": out.underruns,
             "lateness_max_ms": round(out.max_late_ns / 1e6, 3),
             "streams": inp.streams,
-            "chunks": self._session.stats.chunks,
+            "chunks": done.chunks,
             "input_seconds": round(inp.seconds, 3),
-            "compute_p50_ms": _percentile(self._session.stats.chunk_seconds, 50),
-            "compute_p99_ms": _percentile(self._session.stats.chunk_seconds, 99),
+            "compute_p50_ms": _percentile(done.chunk_seconds, 50),
+            "compute_p99_ms": _percentile(done.chunk_seconds, 99),
             "reaction_p50_ms": _percentile(inp.reaction, 50),
             "reaction_p99_ms": _percentile(inp.reaction, 99),
-            "rtf": round(self._session.stats.real_time_factor, 4),
+            "rtf": round(done.real_time_factor, 4),
             "lost_samples": inp.lost_samples,
             "bad_values": inp.bad_values,
             "faults": inp.faults,
