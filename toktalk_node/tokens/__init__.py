@@ -1,0 +1,1 @@
+"""Token spaces: one file each; `base` holds what they have in common."""
