@@ -1,0 +1,181 @@
+"""Voice activity: a gate in [0, 1] per 20 ms of sound, so that silence, noise and music leave the face at rest.
+
+A small recurrent network (GRU, Cho et al. 2014) reads every 10 ms the shape of the mel spectrum, the level, the level
+above a floor that it follows, and the strength of periodicity. It is trained by `toktalk train vad` on the corpus in
+noise against noise, hum, tones and chords; its weights lie beside this file. The gate opens at once and closes
+`HANGOVER` after the last speech, along a ramp of `RELEASE`. Gate frame k stands for [k / 50, (k + 1) / 50) seconds and
+needs sound until `LOOK_AHEAD` after its end. Each step computes one frame alone, so that packets of any size give the
+same bits.
+"""
+
+import json
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+
+RATE = 16_000
+FPS = 50
+HOP = 160
+WINDOW = 512
+BANDS = 20
+FEATURES = BANDS + 3
+DELAY = 2
+"""Hops of 10 ms that the network hears beyond the gate frame."""
+LOOK_AHEAD = (DELAY * HOP + (WINDOW - HOP) // 2) / RATE
+"""Seconds of sound beyond the end of a gate frame that it waits for: 31 ms."""
+
+HANGOVER = 10
+RELEASE = 5
+OPEN, STAY = 0.5, 0.25
+VERSION = 1
+WEIGHTS = Path(__file__).with_name("vad.safetensors")
+
+_FFT = 1024
+_LAGS = slice(RATE // 500, RATE // 75)
+_FLOOR_RISE = 0.01
+
+
+class VadError(RuntimeError):
+    """The gate's weights are missing or of another version; the message names the command that makes them."""
+
+
+@cache
+def _mel() -> np.ndarray:
+    """Triangles [bands, bins] of unit area between 80 and 7600 Hz on the mel scale."""
+    edges = 700 * (10 ** (np.linspace(*(2595 * np.log10(1 + f / 700) for f in (80, 7600)), BANDS + 2) / 2595) - 1)
+    frequency = np.arange(_FFT // 2 + 1) * RATE / _FFT
+    low, middle, high = edges[:-2, None], edges[1:-1, None], edges[2:, None]
+    rising, falling = (frequency - low) / (middle - low), (high - frequency) / (high - middle)
+    triangles = np.clip(np.minimum(rising, falling), 0, None)
+    return triangles / triangles.sum(axis=1, keepdims=True)
+
+
+@cache
+def _window() -> tuple[np.ndarray, np.ndarray]:
+    """Hann window [512], and its autocorrelation at the lags of a voice, relative to lag 0."""
+    window = np.hanning(WINDOW + 1)[:-1]
+    correlation = np.fft.irfft(np.abs(np.fft.rfft(window, _FFT)) ** 2)
+    return window, correlation[_LAGS] / correlation[0]
+
+
+def spectrum_features(frames: np.ndarray) -> np.ndarray:
+    """Features [frames, 22] of sound frames [frames, 512]: spectrum shape, level and periodicity."""
+    window, own = _window()
+    power = np.abs(np.fft.rfft(frames * window, _FFT)) ** 2
+    bands = np.log((power[..., None, :] * _mel()).sum(axis=-1) + 1e-6)
+    level = bands.mean(axis=-1, keepdims=True)
+    correlation = np.fft.irfft(power)
+    pitch = (correlation[..., _LAGS] / own).max(axis=-1, keepdims=True) / (correlation[..., :1] + 1e-6)
+    return np.concatenate([bands - level, level, np.clip(pitch, -1, 1.2)], axis=-1)
+
+
+def above_floor(level: float, floor: float) -> tuple[float, float]:
+    """Level above the floor, and the new floor: it falls with the level at once and rises by 1 per second."""
+    floor = min(level, floor + _FLOOR_RISE)
+    return level - floor, floor
+
+
+@dataclass
+class VadState:
+    """What the gate remembers of its stream."""
+
+    buffer: np.ndarray = field(default_factory=lambda: np.zeros((WINDOW - HOP) // 2))
+    hidden: np.ndarray | None = None
+    floor: float = np.inf
+    hops: int = 0
+    received: int = 0
+    frames: int = 0
+    open: bool = False
+    since: int = HANGOVER + RELEASE
+
+
+class VoiceGate:
+    """The gate as a stream: `push` sound at 16 kHz, then `finish`. `threshold` moves its operating point."""
+
+    def __init__(self, weights: Path = WEIGHTS, threshold: float = OPEN) -> None:
+        self._weights = load_weights(weights)
+        self._threshold = threshold
+        self.state = VadState()
+
+    def reset(self) -> None:
+        """Forget the stream; the next sample is sample 0."""
+        self.state = VadState()
+
+    def push(self, samples: np.ndarray) -> np.ndarray:
+        """Gate float32 of the frames that are ready after `samples` float [n] at 16 kHz."""
+        state = self.state
+        state.received += len(samples)
+        state.buffer = np.concatenate([state.buffer, samples])
+        gates = [gate for probability in self._probabilities() for gate in self._gate(probability)]
+        return np.array(gates, np.float32)
+
+    def finish(self) -> np.ndarray:
+        """The rest, as if silence followed: in all ceil(n / 320) gates. The stream then starts anew."""
+        state = self.state
+        total = -(-state.received // (2 * HOP))
+        missing = total - state.frames
+        rest = self.push(np.zeros(2 * HOP * (missing + 1) + WINDOW))[:missing] if missing else np.zeros(0, np.float32)
+        self.reset()
+        return rest
+
+    def _probabilities(self) -> list[float]:
+        state, w = self.state, self._weights
+        out = []
+        count = max((len(state.buffer) - WINDOW) // HOP + 1, 0)
+        for start in range(0, count * HOP, HOP):
+            features = spectrum_features(state.buffer[start : start + WINDOW])
+            above, state.floor = above_floor(features[BANDS], state.floor)
+            x = (np.append(features, above) - w["mean"]) / w["scale"]
+            state.hidden = _gru(w, x, np.zeros(len(w["output.weight"])) if state.hidden is None else state.hidden)
+            logit = (w["output.weight"] * state.hidden).sum() + w["output.bias"][0]
+            out.append(1 / (1 + np.exp(-np.clip(logit, -30, 30))))
+        state.buffer = state.buffer[count * HOP :]
+        return out
+
+    def _gate(self, probability: float) -> list[float]:
+        """The gate of a frame, where this hop completes one."""
+        state = self.state
+        state.hops += 1
+        if state.hops <= DELAY or (state.hops - DELAY) % 2:
+            return []
+        state.open = probability > (STAY * 2 * self._threshold if state.open else self._threshold)
+        state.since = 0 if state.open else min(state.since + 1, HANGOVER + RELEASE)
+        state.frames += 1
+        return [min(1.0, (HANGOVER + RELEASE - state.since) / RELEASE)]
+
+
+def _gru(w: dict[str, np.ndarray], x: np.ndarray, hidden: np.ndarray) -> np.ndarray:
+    """One step of torch.nn.GRU; sums run row by row, so that the result does not depend on memory alignment."""
+    inner = (w["gru.weight_ih_l0"] * x).sum(axis=1) + w["gru.bias_ih_l0"]
+    outer = (w["gru.weight_hh_l0"] * hidden).sum(axis=1) + w["gru.bias_hh_l0"]
+    size = len(hidden)
+    reset, update = np.split(1 / (1 + np.exp(-np.clip(inner[: 2 * size] + outer[: 2 * size], -30, 30))), 2)
+    new = np.tanh(inner[2 * size :] + reset * outer[2 * size :])
+    return (1 - update) * new + update * hidden
+
+
+@cache
+def load_weights(path: Path = WEIGHTS) -> dict[str, np.ndarray]:
+    """The gate's weights float64; raises VadError where they are missing or of another version."""
+    from safetensors import SafetensorError, safe_open
+
+    make = "make them with `toktalk train vad`, or install the package again"
+    if not path.is_file():
+        raise VadError(f"the voice-activity weights {path} are missing: {make}")
+    try:
+        with safe_open(path, framework="numpy") as file:
+            version = json.loads((file.metadata() or {}).get("vad", "{}")).get("version")
+            tensors = {name: file.get_tensor(name).astype(np.float64) for name in file.keys()}  # noqa: SIM118
+    except (SafetensorError, OSError) as error:
+        raise VadError(f"the voice-activity weights {path} cannot be read ({error}): {make}") from error
+    if version != VERSION:
+        raise VadError(f"the voice-activity weights {path} are of version {version}, not {VERSION}: {make}")
+    return tensors
+
+
+def voice_activity(samples: np.ndarray, threshold: float = OPEN) -> np.ndarray:
+    """Gate float32 [ceil(n / 320)] of whole sound float [n] at 16 kHz, bit for bit what the stream gives."""
+    gate = VoiceGate(threshold=threshold)
+    return np.concatenate([gate.push(samples), gate.finish()])

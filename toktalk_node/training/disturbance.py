@@ -1,0 +1,127 @@
+"""Sounds that are not speech: noise, hum, tones, chords, drums and clicks, made from numbers.
+
+Each maker takes a random generator and a number of samples at 16 kHz, and gives float64 [n] of about unit RMS.
+"""
+
+from collections.abc import Callable
+
+import numpy as np
+
+RATE = 16_000
+Maker = Callable[[np.random.Generator, int], np.ndarray]
+
+
+def unit(samples: np.ndarray) -> np.ndarray:
+    """Samples scaled to an RMS of 1; silence stays silence."""
+    level = np.sqrt((samples**2).mean())
+    return samples / level if level > 1e-9 else samples
+
+
+def coloured(rng: np.random.Generator, count: int, slope: float | None = None) -> np.ndarray:
+    """Noise whose amplitude falls as frequency to the power −slope: 0 white, ½ pink, 1 brown; by chance where None."""
+    slope = rng.uniform(-0.5, 1.3) if slope is None else slope
+    spectrum = np.fft.rfft(rng.standard_normal(count))
+    frequency = np.maximum(np.fft.rfftfreq(count, 1 / RATE), 30)
+    return unit(np.fft.irfft(spectrum * frequency**-slope, count))
+
+
+def banded(rng: np.random.Generator, count: int) -> np.ndarray:
+    """Noise in one band."""
+    low = np.exp(rng.uniform(np.log(50), np.log(4000)))
+    high = min(low * np.exp(rng.uniform(0.3, 2.5)), 7900)
+    frequency = np.fft.rfftfreq(count, 1 / RATE)
+    spectrum = np.fft.rfft(rng.standard_normal(count))
+    return unit(np.fft.irfft(spectrum * ((frequency > low) & (frequency < high)), count))
+
+
+def swelling(rng: np.random.Generator, count: int) -> np.ndarray:
+    """Noise whose level comes and goes slowly: wind, traffic, waves."""
+    knots = max(int(count / RATE * rng.uniform(0.2, 1.5)), 2)
+    envelope = np.interp(np.linspace(0, knots - 1, count), np.arange(knots), rng.uniform(-25, 0, knots))
+    return unit(coloured(rng, count) * 10 ** (envelope / 20))
+
+
+def hum(rng: np.random.Generator, count: int) -> np.ndarray:
+    """Mains hum or a machine: harmonics of one steady tone, with a little noise."""
+    base = rng.choice([50, 60, 100, 120, rng.uniform(30, 300)])
+    time = np.arange(count) / RATE
+    tilt = rng.uniform(0.3, 2)
+    tone = np.zeros(count)
+    for k in range(1, int(min(40, 7500 / base)) + 1):
+        tone += rng.uniform(0, 1) * k**-tilt * np.sin(2 * np.pi * k * base * time + rng.uniform(0, 7))
+    return unit(unit(tone) + rng.uniform(0, 0.3) * coloured(rng, count))
+
+
+def sweep(rng: np.random.Generator, count: int) -> np.ndarray:
+    """A tone that glides, as of sirens, or stands, as of beeps, now and then interrupted."""
+    knots = rng.integers(2, 8)
+    pitch = np.interp(np.linspace(0, knots - 1, count), np.arange(knots), rng.uniform(np.log(80), np.log(4000), knots))
+    if rng.random() < 0.4:
+        pitch[:] = pitch[0]
+    tone = np.sin(2 * np.pi * np.cumsum(np.exp(pitch)) / RATE)
+    if rng.random() < 0.5:
+        period = int(RATE * rng.uniform(0.15, 1.5))
+        tone *= (np.arange(count) % period) < period * rng.uniform(0.2, 0.9)
+    return unit(tone)
+
+
+def _note(
+    rng: np.random.Generator, pitch: float, count: int, timbre: np.ndarray, decay: float, vibrato: float
+) -> np.ndarray:
+    time = np.arange(count) / RATE
+    phase = 2 * np.pi * pitch * time + vibrato * np.sin(2 * np.pi * rng.uniform(4, 7) * time)
+    note = np.zeros(count)
+    for k, weight in enumerate(timbre, 1):
+        if k * pitch > 7500:
+            break
+        note += weight * np.sin(k * phase + rng.uniform(0, 7)) * np.exp(-decay * np.sqrt(k) * time)
+    attack = max(int(RATE * rng.uniform(0.002, 0.08)), 1)
+    note[:attack] *= np.linspace(0, 1, attack)[: len(note)]
+    release = min(int(0.03 * RATE), count)
+    note[count - release :] *= np.linspace(1, 0, release)
+    return note
+
+
+def chords(rng: np.random.Generator, count: int) -> np.ndarray:
+    """Music: chords and a melody in a key, in one of many timbres, in time, with or without drums."""
+    out = np.zeros(count)
+    beat = int(RATE * rng.uniform(0.18, 0.8))
+    root = 110 * 2 ** (rng.integers(-12, 13) / 12)
+    scale = np.array([0, 2, 4, 5, 7, 9, 11] if rng.random() < 0.6 else [0, 2, 3, 5, 7, 8, 10])
+    timbre = rng.uniform(0, 1, 20) * np.arange(1, 21) ** -rng.uniform(0.4, 2.5)
+    decay = rng.choice([0.0, rng.uniform(0.5, 6)])
+    vibrato = rng.choice([0.0, rng.uniform(0.02, 0.4)])
+    parts = rng.random(3) < (0.75, 0.6, 0.4)
+    parts[0] |= not parts[1]
+    for start in range(0, count, beat):
+        if parts[0] and (start // beat) % 2 == 0:
+            length = min(2 * beat, count - start)
+            degree = rng.integers(0, 7)
+            for step in (0, 2, 4):
+                tone = scale[(degree + step) % 7] + 12 * ((degree + step) // 7)
+                out[start : start + length] += _note(rng, root * 2 ** (tone / 12), length, timbre, decay, vibrato)
+        if parts[1]:
+            length = min(int(beat * rng.choice([0.5, 1, 1, 2])), count - start)
+            pitch = root * 2 ** (1 + rng.choice(scale) / 12) * rng.choice([1, 1, 2])
+            out[start : start + length] += rng.uniform(0.7, 2) * _note(rng, pitch, length, timbre, decay, vibrato)
+        if parts[2]:
+            length = min(int(RATE * rng.uniform(0.03, 0.2)), count - start)
+            beaten = banded(rng, 4096)[:length] * np.geomspace(1, 1e-3, length)
+            out[start : start + length] += rng.uniform(0.5, 3) * beaten
+    return unit(out)
+
+
+def clicks(rng: np.random.Generator, count: int) -> np.ndarray:
+    """Knocks, keys and clatter: short decaying bursts at random times."""
+    out = np.zeros(count)
+    for start in rng.integers(0, count, max(int(count / RATE * rng.uniform(1, 12)), 1)):
+        length = min(int(RATE * rng.uniform(0.003, 0.12)), count - start)
+        burst = coloured(rng, 4096) if rng.random() < 0.6 else hum(rng, 4096)
+        out[start : start + length] += rng.uniform(0.2, 1) * burst[:length] * np.geomspace(1, 1e-3, length)
+    return unit(out)
+
+
+STEADY: tuple[Maker, ...] = (coloured, banded, swelling, hum)
+"""What speech may be heard in."""
+MAKERS: tuple[Maker, ...] = (coloured, banded, swelling, hum, sweep, chords, chords, clicks)
+"""Everything; what stands twice comes twice as often."""
