@@ -122,7 +122,7 @@ def test_where_to_write_must_be_clear(tmp_path):
 
 @pytest.mark.slow
 def test_ctrl_c_leaves_nothing_half_written(weights, tmp_path):
-    recording(tmp_path / "in.wav", 30)
+    recording(tmp_path / "in.wav", 6)
     code = (
         f"from pathlib import Path; from toktalk_node.stream import session; session.WEIGHTS = Path({str(weights)!r}); "
         "from toktalk_node.cli import build_app; "
