@@ -83,3 +83,32 @@ def motion(
     if not complete:
         typer.echo("go on with the same command and --resume")
         raise typer.Exit(130)
+
+
+@train.command()
+def vad(
+    corpus: Annotated[Path, typer.Option(help="Folder that `toktalk corpus build` made.")] = Path("data/corpus"),
+    out: Annotated[Path | None, typer.Option(help="File of the weights; the package's own by default.")] = None,
+    examples: Annotated[int, typer.Option(min=64, help="Sounds of six seconds to learn from.")] = 2500,
+    steps: Annotated[int, typer.Option(min=1, help="Steps of 64 examples.")] = 1500,
+    seed: Annotated[int, typer.Option(help="Seed of weights, sounds and noise.")] = 0,
+) -> None:
+    """Train the voice-activity gate: speech in noise against noise, hum and music (needs FluidSynth for real notes)."""
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+    from toktalk_node.speech.vad import WEIGHTS
+    from toktalk_node.training import vad as training
+
+    columns = (BarColumn(), TextColumn("{task.percentage:.0f}%"), TimeElapsedColumn(), TextColumn("{task.description}"))
+    with Progress(*columns) as bar:
+        tasks = {"examples": bar.add_task("examples"), "steps": bar.add_task("steps")}
+
+        def report(now: training.Progress) -> None:
+            loss = f" loss {now.loss:.4f}" if now.loss == now.loss else ""
+            bar.update(tasks[now.stage], completed=now.done, total=now.total, description=now.stage + loss)
+
+        try:
+            training.train(corpus, out or WEIGHTS, examples=examples, steps=steps, seed=seed, report=report)
+        except (ValueError, RuntimeError) as error:
+            raise typer.BadParameter(str(error)) from error
+    typer.echo(f"weights in {out or WEIGHTS}")

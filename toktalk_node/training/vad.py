@@ -7,17 +7,20 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import soundfile
 
 from toktalk_node.corpus.augment import augment
 from toktalk_node.corpus.dataset import RATE
 from toktalk_node.speech.files import read_audio
 from toktalk_node.speech.phones import SILENCE, Phone
 from toktalk_node.speech.vad import BANDS, DELAY, FEATURES, HOP, VERSION, WINDOW, above_floor, spectrum_features
-from toktalk_node.training.disturbance import MAKERS, STEADY
+from toktalk_node.training import music
+from toktalk_node.training.disturbance import MAKERS, STEADY, coloured, unit
 
 SECONDS = 6
 HOPS = SECONDS * RATE // HOP
-HIDDEN = 32
+HIDDEN = 40
+SCORES, SCORE_SECONDS = 120, 20.0
 
 
 def features(samples: np.ndarray) -> np.ndarray:
@@ -44,11 +47,26 @@ def activity(phones: list[Phone], count: int) -> np.ndarray:
     return out
 
 
-def example(rng: np.random.Generator, utterances: list[dict], corpus: Path) -> tuple[np.ndarray, np.ndarray]:
+def music_pool(path: Path, seed: int) -> np.ndarray:
+    """Played music float32 [n] at 16 kHz, kept at `path`; empty where FluidSynth is missing."""
+    if path.is_file():
+        return read_audio(path)[0]
+    if not music.available():
+        return np.zeros(0, np.float32)
+    played = music.play([music.score(np.random.default_rng([seed, k]), SCORE_SECONDS) for k in range(SCORES)])
+    partial = path.with_suffix(".partial.flac")
+    soundfile.write(partial, played / max(1.0, np.abs(played).max()), RATE)
+    os.replace(partial, path)
+    return played
+
+
+def example(
+    rng: np.random.Generator, utterances: list[dict], corpus: Path, pool: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
     """Features and activity of six seconds: speech with pauses, in quiet or in noise, or another sound alone."""
     count = SECONDS * RATE
     sound, phones = np.zeros(count), []
-    if rng.random() < 0.65:
+    if rng.random() < 0.55:
         at = rng.integers(0, 2 * RATE) if rng.random() < 0.7 else 0
         while at < count:
             row = utterances[rng.integers(len(utterances))]
@@ -66,15 +84,30 @@ def example(rng: np.random.Generator, utterances: list[dict], corpus: Path) -> t
                 maker = STEADY[rng.integers(len(STEADY))]
                 noise = maker(rng, count) * 10 ** (-rng.uniform(5, 40) / 20)
                 sound += noise * np.sqrt((sound[loud] ** 2).mean())
-    elif rng.random() < 0.9:
+    elif rng.random() < 0.95:
         begin = rng.choice([0, rng.integers(0, 3 * RATE)])
-        sound[begin:] = MAKERS[rng.integers(len(MAKERS))](rng, count - begin) * 10 ** (rng.uniform(-75, -3) / 20)
+        if len(pool) > count and rng.random() < 0.5:
+            made = _coloured_music(rng, pool, count - begin)
+        else:
+            made = MAKERS[rng.integers(len(MAKERS))](rng, count - begin)
+        sound[begin:] = made * 10 ** (rng.uniform(-60, -3) / 20)
         if rng.random() < 0.3:
             sound += STEADY[rng.integers(len(STEADY))](rng, count) * 10 ** (rng.uniform(-75, -20) / 20)
     if rng.random() < 0.8:
         sound += rng.standard_normal(count) * 10 ** (rng.uniform(-95, -60) / 20)
     sound = np.clip(sound, -1, 1)
     return features(sound), activity(phones, HOPS)
+
+
+def _coloured_music(rng: np.random.Generator, pool: np.ndarray, count: int) -> np.ndarray:
+    """A part of the pool at unit RMS, its spectrum tilted and its speed changed by chance."""
+    speed = rng.uniform(0.8, 1.25)
+    need = int(count * speed) + 1
+    start = rng.integers(0, len(pool) - need)
+    part = np.interp(np.arange(count) * speed, np.arange(need), pool[start : start + need])
+    frequency = np.maximum(np.fft.rfftfreq(count, 1 / RATE), 50)
+    tilted = np.fft.irfft(np.fft.rfft(part) * (frequency / 1000) ** rng.uniform(-0.7, 0.7), count)
+    return unit(unit(tilted) + rng.uniform(0, 0.1) * coloured(rng, count))
 
 
 @dataclass(frozen=True)
@@ -111,8 +144,9 @@ def train(
         raise ValueError(f"the corpus in {corpus} has no utterances to train on")
     rng = np.random.default_rng(seed)
     inputs, targets = np.empty((examples, HOPS, FEATURES), np.float32), np.empty((examples, HOPS), np.float32)
+    pool = music_pool(corpus / "music.flac", seed)
     for k in range(examples):
-        inputs[k], targets[k] = example(rng, rows, corpus)
+        inputs[k], targets[k] = example(rng, rows, corpus, pool)
         report(Progress("examples", k + 1, examples))
     mean, scale = inputs.mean(axis=(0, 1)), inputs.std(axis=(0, 1)) + 1e-3
     x, y = torch.from_numpy((inputs - mean) / scale), torch.from_numpy(targets)
@@ -142,8 +176,9 @@ def train(
     state |= {"mean": torch.from_numpy(mean), "scale": torch.from_numpy(scale)}
     out.parent.mkdir(parents=True, exist_ok=True)
     partial = out.with_suffix(".partial")
-    about = {"version": VERSION, "examples": examples, "steps": steps, "seed": seed}
+    about = {"version": VERSION, "examples": examples, "steps": steps, "seed": seed, "music": len(pool) / RATE}
     save_file(state, partial, {"vad": json.dumps(about)})
+    partial.chmod(0o644)  # safetensors makes files that only their owner reads
     os.replace(partial, out)
     return float(np.mean(recent))
 
