@@ -111,4 +111,6 @@ def run(create: Callable[[], StreamNode], executor: type[Executor] = SingleThrea
         spinner.shutdown()
         node.destroy_node()
         rclpy.try_shutdown()
+        for number in (signal.SIGINT, signal.SIGTERM):  # a second one finds nothing left to stop
+            signal.signal(number, signal.SIG_IGN)
     return 0
