@@ -13,6 +13,7 @@ from .source import MAX_CHANNELS, check_rate, clean
 
 LOGGER = logging.getLogger(__name__)
 MAX_SECONDS = 12 * 3600
+_UNKNOWN = 1 << 62
 
 
 class AudioFileError(ValueError):
@@ -43,6 +44,7 @@ class FileSource:
             raise AudioFileError(f"{path}: not a recording that libsndfile reads ({reason})") from error
         try:
             self.rate = check_rate(self._file.samplerate)
+            self._frames = 0 if self._file.frames >= _UNKNOWN else self._file.frames
             self._check()
         except ValueError as error:
             self._file.close()
@@ -59,8 +61,8 @@ class FileSource:
 
     @property
     def duration(self) -> float:
-        """Length in seconds as the header has it."""
-        return self._file.frames / self.rate
+        """Length in seconds as the header has it; 0 where the header leaves it open, as recorders that stream do."""
+        return self._frames / self.rate
 
     def __iter__(self) -> Iterator[AudioChunk]:
         start, bad, reason = 0, 0, ""
@@ -71,13 +73,16 @@ class FileSource:
                 pcm, reason = np.zeros((0, 1), np.float32), f" ({error.error_string})"
             if len(pcm) == 0:
                 break
+            if start > MAX_SECONDS * self.rate:
+                self._warn(f"only the first {MAX_SECONDS // 3600} hours are read")
+                break
             samples, count = clean(pcm)
             bad += count
             yield AudioChunk(samples, self.rate, start)
             start += len(samples)
         else:
             return
-        if start < self._file.frames:
+        if start < self._frames:
             self._warn(f"ends after {start / self.rate:.2f} of {self.duration:.2f} s{reason}")
         if bad:
             self._warn(f"{bad} values were not finite; they became silence")
