@@ -86,3 +86,24 @@ def info(
     for row in rows:
         table.add_row(row.engine, row.voice, row.language, row.split, str(row.utterances), f"{row.hours:.3f}")
     Console().print(table)
+
+
+@corpus.command()
+def prepare(
+    root: Annotated[Path, typer.Argument(help="Folder of the corpus.")] = DEFAULT_ROOT,
+    out: Annotated[Path, typer.Option(help="Folder for the shards.")] = Path("data/motion"),
+    tokenizer: Annotated[Path | None, typer.Option(help="Folder of the tokenizer; the shipped one by default.")] = None,
+    hours: Annotated[float | None, typer.Option(min=0.001, help="Hours of speech; all by default.")] = None,
+    rounds: Annotated[int, typer.Option(min=1, max=20, help="Augmentations and performances per utterance.")] = 1,
+    jobs: Annotated[int, typer.Option(min=1, max=256, help="Processes.")] = 2,
+    seed: Annotated[int, typer.Option(help="Seed of the choice of utterances.")] = 1,
+) -> None:
+    """Augment, tokenize and perform the corpus: the shards that `toktalk train motion` takes."""
+    from toktalk_node.commands.progress import failing_clearly, stages
+    from toktalk_node.stream.session import WEIGHTS
+    from toktalk_node.training.prepare import prepare_motion
+
+    with failing_clearly(), stages() as say:
+        folder = tokenizer or WEIGHTS / "phonetic"
+        made = prepare_motion(root, folder, out, hours=hours, jobs=jobs, rounds=rounds, seed=seed, say=say)
+    typer.echo(f"{made:.2f} h of motion in {out}")

@@ -112,3 +112,23 @@ def vad(
         except (ValueError, RuntimeError) as error:
             raise typer.BadParameter(str(error)) from error
     typer.echo(f"weights in {out or WEIGHTS}")
+
+
+@train.command()
+def tokens(
+    corpus: Annotated[Path, typer.Option(help="Folder of the corpus.")] = Path("data/corpus"),
+    out: Annotated[Path, typer.Option(help="Folder for the tokenizer.")] = Path("runs/phonetic"),
+    minutes: Annotated[float, typer.Option(min=0, help="Time for the two networks, features not counted.")] = 12.0,
+    hours: Annotated[float | None, typer.Option(min=0.001, help="Hours of speech; all by default.")] = None,
+    levels: Annotated[str, typer.Option(help="Levels of the quantizer, one number per dimension.")] = "5,5,5,5,5,5,5",
+    jobs: Annotated[int, typer.Option(min=1, max=256, help="Processes that make features.")] = 2,
+    seed: Annotated[int, typer.Option(help="Seed of weights, windows and augmentation.")] = 1,
+) -> None:
+    """Train the phonetic tokenizer. Motion models trained on another tokenizer must be trained again."""
+    from toktalk_node.commands.progress import failing_clearly, stages
+    from toktalk_node.training.prepare import train_tokens
+
+    with failing_clearly(), stages() as say:
+        sizes = [int(size) for size in levels.split(",")]
+        train_tokens(corpus, out, hours=hours, minutes=minutes, jobs=jobs, levels=sizes, seed=seed, say=say)
+    typer.echo(f"tokenizer in {out}")

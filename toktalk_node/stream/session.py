@@ -80,13 +80,14 @@ class Session:
         from toktalk_node.motion.decoder import MotionStream
 
         config = decoder.model.config
-        if (config.token_space, config.condition_width) != (tokenizer.space.name, tokenizer.space.width):
+        space = tokenizer.space
+        if (config.token_space, config.condition_width) != (space.name, space.width):
             raise ValueError(
-                f"the motion model was trained on tokens of space {config.token_space!r}, width {config.condition_width}; "
-                f"the tokenizer makes {tokenizer.space.name!r}, width {tokenizer.space.width}"
+                f"the motion model was trained on tokens of space {config.token_space!r}, width "
+                f"{config.condition_width}; the tokenizer makes {space.name!r}, width {space.width}"
             )
-        if config.fps != tokenizer.space.rate:
-            raise ValueError(f"the motion model runs at {config.fps} Hz, its tokens come at {tokenizer.space.rate} Hz")
+        if config.fps != space.rate:
+            raise ValueError(f"the motion model runs at {config.fps} Hz, its tokens come at {space.rate} Hz")
         self.decoder, self.tokenizer = decoder, tokenizer
         self.stats = SessionStats()
         self._motion = MotionStream(decoder, seed)
@@ -185,7 +186,7 @@ class Session:
         if chunk.space != self.tokenizer.space.name:
             raise ValueError(f"tokens of space {chunk.space!r}, but the model takes {self.tokenizer.space.name!r}")
         if chunk.start != self._token:
-            raise ValueError(f"tokens from {chunk.start} on, but the stream stands at {self._token}: tokens are missing")
+            raise ValueError(f"tokens are missing: the stream stands at {self._token}, these begin at {chunk.start}")
         ids = self.tokenizer.space.check(chunk.ids)
         self.stats.seconds += len(ids) / self.tokenizer.space.rate
         self._open = np.concatenate([self._open, np.ones(len(ids), np.float32)])

@@ -31,6 +31,8 @@ _FFT = 512
 _FULL_SCALE = 32768.0
 _DITHER = 5.0
 """Filter energy of one bit of white noise, added so that digital silence looks like a quiet room."""
+_INAUDIBLE = 6400.0
+"""Energy of a pitch window that is too faint to have a pitch."""
 _MIN_LAG, _MAX_LAG = SAMPLE_RATE // 500, SAMPLE_RATE // 65
 
 
@@ -145,7 +147,7 @@ class Features:
     """float32 [n, 3]: pitch in octaves from the speaker's mean (0 where unvoiced), voicing in [0, 1], energy in nepers
     of amplitude below the speaker's loud frames, floored at −4."""
     clarity: np.ndarray
-    """float32 [n]: how far loud frames stand above quiet ones so far, in nepers of amplitude: a signal-to-noise ratio."""
+    """float32 [n]: how far loud frames stand above quiet ones so far, in nepers of amplitude; low in noise."""
     raw: np.ndarray = field(repr=False)
     """Cepstra and mel energies before the mean is removed, float32 [n, 53]."""
 
@@ -200,7 +202,7 @@ class FrontEnd:
         """Pitch in octaves above 1 Hz and voicing in [0, 1] of frames [n, PITCH_WINDOW]."""
         frames = (frames - frames.mean(axis=1, keepdims=True)) * _HANN
         correlation = _autocorrelation(frames)
-        correlation = correlation / (correlation[:, :1] + 1e3 * PITCH_WINDOW / 100) / _HANN_AUTOCORRELATION[: _MAX_LAG + 1]
+        correlation = correlation / (correlation[:, :1] + _INAUDIBLE) / _HANN_AUTOCORRELATION
         lags = np.arange(_MIN_LAG, _MAX_LAG + 1)
         best = np.argmax(correlation[:, _MIN_LAG:] - 0.02 * np.log2(lags / _MIN_LAG), axis=1) + _MIN_LAG
         voicing = np.clip(np.take_along_axis(correlation, best[:, None], axis=1)[:, 0], 0, 1)

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from toktalk_node.speech.phones import PHONES
 from toktalk_node.tokens.acoustic import DELTA_AHEAD, differences
-from toktalk_node.tokens.frontend import HOP, MEL, PROSODY, WINDOW, FrontEnd
+from toktalk_node.tokens.frontend import HOP, MEL, PROSODY, WINDOW, FrontEnd, FrontEndMeans
 from toktalk_node.tokens.networks import FRAMES_PER_TOKEN, PhoneNetwork
 from toktalk_node.tokens.phonetic import SAMPLES, PhoneticModel
 
@@ -32,9 +32,9 @@ class Heard:
         return (len(self.cepstra) - LEAD - 8) // FRAMES_PER_TOKEN
 
 
-def hear(model: PhoneticModel, samples: np.ndarray, block: int = 50) -> Heard:
+def hear(means: FrontEndMeans, samples: np.ndarray, block: int = 50) -> Heard:
     """Features of mono samples [n] at 16 kHz."""
-    front = FrontEnd(model.means(), block=block)
+    front = FrontEnd(means, block=block)
     tokens = -(-len(samples) // SAMPLES)
     frames = FRAMES_PER_TOKEN * tokens + LEAD + 8
     padded = np.zeros((-(-frames // block) * block - 1) * HOP + WINDOW, np.float32)
