@@ -88,9 +88,8 @@ class Page:
 
     async def click(self, selector: str) -> None:
         """A real mouse click in the middle of an element."""
-        box = await self.evaluate(
-            f"(r => [r.x + r.width / 2, r.y + r.height / 2])(document.querySelector({selector!r}).getBoundingClientRect())"
-        )
+        found = f"document.querySelector({selector!r}).getBoundingClientRect()"
+        box = await self.evaluate(f"(r => [r.x + r.width / 2, r.y + r.height / 2])({found})")
         for kind in ("mousePressed", "mouseReleased"):
             await self.send("Input.dispatchMouseEvent", type=kind, x=box[0], y=box[1], button="left", clickCount=1)
 
@@ -105,7 +104,13 @@ async def open_page(url: str, width: int = 640, height: int = 640) -> AsyncItera
     """A fresh browser with `url` open; everything of it is gone afterwards."""
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile:
         process = subprocess.Popen(
-            [binary() or "chromium", *FLAGS, f"--user-data-dir={profile}", f"--window-size={width},{height}", "about:blank"],
+            [
+                binary() or "chromium",
+                *FLAGS,
+                f"--user-data-dir={profile}",
+                f"--window-size={width},{height}",
+                "about:blank",
+            ],
             stderr=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             text=True,
@@ -120,7 +125,11 @@ async def open_page(url: str, width: int = 640, height: int = 640) -> AsyncItera
                     for domain in ("Page", "Runtime", "Log", "Network"):
                         await page.send(f"{domain}.enable")
                     await page.send(
-                        "Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=False
+                        "Emulation.setDeviceMetricsOverride",
+                        width=width,
+                        height=height,
+                        deviceScaleFactor=1,
+                        mobile=False,
                     )
                     await page.send("Page.navigate", url=url)
                     yield page

@@ -37,8 +37,8 @@ FILES = {
 }
 HEADERS = {
     "Content-Security-Policy": (
-        "default-src 'self'; script-src 'self' 'wasm-unsafe-eval'; connect-src 'self' blob: data:; img-src 'self' blob: data:; base-uri 'none'; "
-        "form-action 'none'; frame-ancestors 'self'"
+        "default-src 'self'; script-src 'self' 'wasm-unsafe-eval'; connect-src 'self' blob: data:; "
+        "img-src 'self' blob: data:; base-uri 'none'; form-action 'none'; frame-ancestors 'self'"
     ),
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
@@ -237,7 +237,7 @@ class WebViewer:
             message = await queue.get()
             try:
                 await asyncio.wait_for(socket.send_bytes(message), STUCK)
-            except asyncio.TimeoutError:
+            except TimeoutError:
                 self.stats.cut += 1
                 return
             except ConnectionError:

@@ -19,7 +19,8 @@ SHIRT = np.array((76, 120, 158)) / 255
 
 EYE_RADII = np.array([0.0245, 0.0275, 0.0150])
 EYE_YAW = np.radians(11.0)
-LID_GAP = 1.085
+LID_SIZE = np.array([1.06, 1.08, 1.24])
+"""The lids' radii over the eye's: deep enough that their straight way from open to shut stays outside it."""
 GAZE_SIDE, GAZE_UP = np.radians(30.0), np.radians(26.0)
 
 
@@ -92,7 +93,7 @@ def eye_centre(side: int) -> np.ndarray:
     return on_face(np.array([side * EYE[0], EYE[1]])) + (0, 0, -0.0050)
 
 
-def _on_eye(side: int, unit: np.ndarray, scale: float = 1.0) -> np.ndarray:
+def _on_eye(side: int, unit: np.ndarray, scale: float | np.ndarray = 1.0) -> np.ndarray:
     """Unit-sphere points [..., 3] placed on the (flattened, turned) eye."""
     return eye_centre(side) + (unit * EYE_RADII * scale) @ _rotation(1, side * EYE_YAW).T
 
@@ -157,14 +158,13 @@ def _lid_points(side: int, edge: np.ndarray, root: float) -> np.ndarray:
     t = np.linspace(0, 1, 12)[:, None]
     brim = edge - np.sign(edge - root) * np.radians(5.5) * np.cos(alpha) ** 0.5
 
-    def visor(elevation: np.ndarray, scale: float | np.ndarray) -> np.ndarray:
+    def visor(elevation: np.ndarray, scale: np.ndarray) -> np.ndarray:
         y, z = np.cos(alpha) * np.sin(elevation), np.cos(alpha) * np.cos(elevation)
-        unit = np.stack([np.sin(alpha) + 0 * y, y, z], -1)
-        return _on_eye(side, unit, np.asarray(scale)[..., None] if np.ndim(scale) else scale)
+        return _on_eye(side, np.stack([np.sin(alpha) + 0 * y, y, z], -1), scale)
 
-    shell = LID_GAP - 0.11 * (1 - t) ** 1.6
-    lash = [visor(brim[None], LID_GAP), visor(brim[None], LID_GAP + 0.02)]
-    lash += [visor(edge[None], LID_GAP + 0.02), visor(edge[None], 0.985)]
+    shell = LID_SIZE - (0.02, 0.06, 0.16) * (1 - t[..., None]) ** 1.6
+    lash = [visor(brim[None], LID_SIZE), visor(brim[None], LID_SIZE + 0.02)]
+    lash += [visor(edge[None], LID_SIZE + 0.02), visor(edge[None], np.full(3, 0.985))]
     return np.concatenate([visor(root + (brim - root) * t, shell), *lash])
 
 

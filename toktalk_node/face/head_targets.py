@@ -35,7 +35,7 @@ def jaw_weight(skin: Skin) -> np.ndarray:
     lens = np.sqrt(np.maximum(1 - (x / (CORNER * 1.08)) ** 2, 0))
     rim = np.maximum(np.abs(y) - np.where(skin.side > 0, 0.0068, 0.0090) * lens, 0)
     rim = rim * (np.arange(skin.rings) > OUTLINE)[:, None]
-    up = upper_lip * np.exp(-((rim / (0.020 + 0.55 * beyond)) ** 2))
+    up = upper_lip * np.exp(-((rim / (0.020 + 0.40 * beyond)) ** 2))
     down = 1 - (1 - lower_lip) * np.exp(-((rim / (0.013 + 0.75 * beyond)) ** 2))
     weight = np.where(skin.side > 0, up, np.where(skin.side < 0, down, at_corner))
     bag = np.clip(np.arange(skin.rings) / 4, 0.35, 1)[:, None]

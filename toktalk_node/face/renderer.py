@@ -2,8 +2,8 @@
 
     picture = HeadRenderer(512, 512).render(weights, head)   # uint8 [512, 512, 3]
 
-Vertices are lit (Gouraud shading), front-facing triangles are cut into candidate pixels of like-sized boxes at once,
-and a depth buffer decides; 2 x 2 samples a pixel smooth the edges.
+Vertices are lit (Gouraud shading), front-facing triangles are cut into spans of samples, all at once, and a depth
+buffer decides; 2 x 2 samples a pixel smooth the edges.
 """
 
 import numpy as np
@@ -62,28 +62,31 @@ class HeadRenderer:
                 self._shift[INDEX[name], low:high] = displacement
                 self._turn[INDEX[name], low:high] = normals(mesh.part, mesh.part.vertices + displacement) - rest
         ramp = np.linspace(0, 1, height)[:, None, None]
-        self._background = np.broadcast_to(_TOP * (1 - ramp) + _BOTTOM * ramp, (height, width, 3)).astype(np.float32)
+        self._background = np.broadcast_to(_TOP * (1 - ramp) + _BOTTOM * ramp, (height, width, 3)).astype(np.uint16)
 
     def render(self, weights: np.ndarray, head: np.ndarray) -> np.ndarray:
-        """The face with `weights` [52] and `head` [3] (yaw, pitch, roll in radians), uint8 [height, width, 3]."""
-        vertices, normal = self._posed(np.asarray(weights, np.float32), np.asarray(head, np.float32))
+        """The face with `weights` [52] and `head` [3] (yaw, pitch, roll in radians), uint8 [height, width, 3].
+
+        Values that are not finite are taken as rest.
+        """
+        weights, head = (np.nan_to_num(np.asarray(v, np.float32), posinf=0, neginf=0) for v in (weights, head))
+        if weights.shape != (len(BLENDSHAPES),) or head.shape != (3,):
+            raise ValueError(f"weights {weights.shape} and head {head.shape}: expected ({len(BLENDSHAPES)},) and (3,)")
+        vertices, normal = self._posed(weights, head)
         color = self._lit(vertices, normal)
         wide, high = self.width * SAMPLES, self.height * SAMPLES
         focal = high / 2 / np.tan(FIELD_OF_VIEW / 2)
         depth = (CAMERA[2] - vertices[:, 2]).astype(np.float32)
         x = (wide / 2 + focal * (vertices[:, 0] - CAMERA[0]) / depth).astype(np.float32)
         y = (high / 2 - focal * (vertices[:, 1] - CAMERA[1]) / depth).astype(np.float32)
-        pixels, sample, covered = self._rasterise(x, y, 1 / depth, color, wide, high)
-        picture = np.zeros((high * wide, 3), np.float32)
-        picture[pixels] = sample
-        mask = np.zeros(high * wide, np.float32)
-        mask[pixels] = covered
-        shape = (self.height, SAMPLES, self.width, SAMPLES)
-        share = mask.reshape(shape).sum(axis=(1, 3))[..., None] / SAMPLES**2
-        summed = picture.reshape(*shape, 3)
-        summed = (summed[:, 0] + summed[:, 1]).reshape(self.height, self.width, SAMPLES, 3)
-        mean = (summed[:, :, 0] + summed[:, :, 1]) / SAMPLES**2
-        return (mean + (1 - share) * self._background + 0.5).astype(np.uint8)
+        place, sample = self._rasterise(x, y, 1 / depth, color, wide, high)
+        samples = np.zeros(high * wide, np.uint32)  # red, green, blue, covered: one byte each
+        samples[place] = sample
+        parts = samples.view(np.uint8).reshape(self.height, SAMPLES, wide * 4)
+        rows = (parts[:, 0].astype(np.uint16) + parts[:, 1]).reshape(self.height, self.width, SAMPLES, 4)
+        total = rows[:, :, 0] + rows[:, :, 1]
+        empty = SAMPLES**2 - total[..., 3:]
+        return ((total[..., :3] + empty * self._background + SAMPLES) // SAMPLES**2).astype(np.uint8)
 
     def _posed(self, weights: np.ndarray, head: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         active = np.flatnonzero(weights)
@@ -120,48 +123,54 @@ class HeadRenderer:
 
     def _rasterise(
         self, x: np.ndarray, y: np.ndarray, nearness: np.ndarray, color: np.ndarray, wide: int, high: int
-    ) -> tuple[np.ndarray, np.ndarray, float]:
-        """(flat pixels [p], their colours [p, 3], 1) of what the camera sees."""
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """(flat index, packed colour uint32) of every sample that the head covers.
+
+        `nearness` [n] is 1 / depth, which is linear on the screen. Edges are e(x, y) = a x + b y + c >= 0 inside.
+        """
         i, j, k = self._triangles.T
         area = (x[j] - x[i]) * (y[k] - y[i]) - (x[k] - x[i]) * (y[j] - y[i])
-        left = np.ceil(np.minimum(np.minimum(x[i], x[j]), x[k]) - 0.5).astype(np.int32).clip(0, wide)
-        right = np.floor(np.maximum(np.maximum(x[i], x[j]), x[k]) - 0.5).astype(np.int32).clip(-1, wide - 1)
-        top = np.ceil(np.minimum(np.minimum(y[i], y[j]), y[k]) - 0.5).astype(np.int32).clip(0, high)
-        bottom = np.floor(np.maximum(np.maximum(y[i], y[j]), y[k]) - 0.5).astype(np.int32).clip(-1, high - 1)
-        columns, rows = right - left + 1, bottom - top + 1
-        seen = (area < -1e-6) & (columns > 0) & (rows > 0)
-        best = np.zeros(wide * high, np.float32)
-        pieces = []
-        size = np.maximum(columns, rows)
-        edges = [0, 2, 3, 4, 6, 8, 12, 16, 24, 32, 64, 128, 4096 * SAMPLES]
-        for low, up in zip(edges, edges[1:], strict=False):
-            chosen = np.flatnonzero(seen & (size > low) & (size <= up))
-            if not len(chosen):
-                continue
-            cells = min(up, int(columns[chosen].max())), min(up, int(rows[chosen].max()))
-            for part in np.array_split(chosen, -(-len(chosen) * cells[0] * cells[1] // 2_000_000)):
-                pieces.append(self._cover(part, x, y, nearness, area, left, top, cells, wide, high))
-        pixel, triangle, b, c, near = (np.concatenate(column) for column in zip(*pieces, strict=True))
-        np.maximum.at(best, pixel, near)
-        front = np.flatnonzero(near == best[pixel])
-        pixel, triangle, b, c = pixel[front], triangle[front], b[front, None], c[front, None]
-        p, q, r = color[i[triangle]], color[j[triangle]], color[k[triangle]]
-        return pixel, p + b * (q - p) + c * (r - p), 1.0
+        top = np.ceil(np.minimum(np.minimum(y[i], y[j]), y[k]) - 0.5).clip(0, high).astype(np.int32)
+        bottom = np.floor(np.maximum(np.maximum(y[i], y[j]), y[k]) - 0.5).clip(-1, high - 1).astype(np.int32)
+        seen = np.flatnonzero((area < -1e-6) & (bottom >= top))
+        corners = np.stack([i[seen], j[seen], k[seen]])
+        px, py, near = x[corners], y[corners], nearness[corners]
 
-    def _cover(self, part, x, y, nearness, area, left, top, cells, wide, high):  # noqa: ANN001, ANN202
-        """Pixels inside the triangles `part`: (flat pixel, triangle, barycentric b and c, 1 / depth)."""
-        i, j, k = self._triangles[part].T
-        scale = 1 / area[part]
-        px = left[part][:, None] + np.arange(cells[0], dtype=np.int32)
-        py = top[part][:, None] + np.arange(cells[1], dtype=np.int32)
-        dx, dy = px + 0.5 - x[i][:, None], py + 0.5 - y[i][:, None]
-        bx, by = (y[k] - y[i]) * scale, -(x[k] - x[i]) * scale
-        cx, cy = -(y[j] - y[i]) * scale, (x[j] - x[i]) * scale
-        dx, dy = dx.astype(np.float32), dy.astype(np.float32)
-        b = (bx[:, None] * dx)[:, None, :] + (by[:, None] * dy)[:, :, None]
-        c = (cx[:, None] * dx)[:, None, :] + (cy[:, None] * dy)[:, :, None]
-        inside = (b >= 0) & (c >= 0) & (b + c <= 1) & (px < wide)[:, None, :] & (py < high)[:, :, None]
-        t, row, column = np.nonzero(inside)
-        b, c = b[t, row, column], c[t, row, column]
-        near = nearness[i][t] + b * (nearness[j] - nearness[i])[t] + c * (nearness[k] - nearness[i])[t]
-        return py[t, row] * wide + px[t, column], part[t], b, c, near
+        lines = bottom[seen] - top[seen] + 1
+        owner = np.repeat(np.arange(len(seen)), lines)
+        row = np.arange(len(owner)) - np.repeat(np.cumsum(lines) - lines - top[seen], lines)
+        middle = (row + 0.5).astype(np.float32)
+        left = np.full(len(owner), 0.5, np.float32)
+        right = np.full(len(owner), wide - 0.5, np.float32)
+        for p, q in ((0, 1), (1, 2), (2, 0)):
+            run, fall = px[q] - px[p], py[q] - py[p]
+            slope = np.divide(run, fall, out=np.zeros_like(run), where=fall != 0)
+            crossing = (px[p] - slope * py[p])[owner] + slope[owner] * middle
+            falls, rises = (fall > 0)[owner], (fall < 0)[owner]  # the edges on the left and on the right
+            np.maximum(left, crossing, out=left, where=falls)
+            np.minimum(right, crossing, out=right, where=rises)
+        first = np.ceil(left - 0.5).astype(np.int32)
+        count = np.maximum(np.floor(right - 0.5).astype(np.int32) - first + 1, 0)
+
+        # planes over the screen: value = base + d/dx x + d/dy y, for 1 / depth and the three colours
+        values = np.concatenate([near[..., None], color[corners]], axis=-1)
+        one, two = values[1] - values[0], values[2] - values[0]
+        scale = (1 / area[seen])[:, None]
+        across = (one * (py[2] - py[0])[:, None] - two * (py[1] - py[0])[:, None]) * scale
+        along = (two * (px[1] - px[0])[:, None] - one * (px[2] - px[0])[:, None]) * scale
+        dx, dy = (first + 0.5 - px[0][owner])[:, None], (middle - py[0][owner])[:, None]
+        start = (values[0][owner] + across[owner] * dx + along[owner] * dy).astype(np.float32)
+        step = across[owner]
+
+        ends = np.cumsum(count)
+        span = np.repeat(np.arange(len(count)), count)
+        offset = np.arange(len(span), dtype=np.int32) - np.repeat((ends - count).astype(np.int32), count)
+        place = np.repeat((row * wide + first).astype(np.int32), count) + offset
+        depth = start[:, 0][span] + step[:, 0][span] * offset.astype(np.float32)
+        best = np.zeros(wide * high, np.float32)
+        np.maximum.at(best, place, depth)
+        front = np.flatnonzero(depth == best[place])
+        span, offset, place = span[front], offset[front, None].astype(np.float32), place[front]
+        shade = np.ones((len(front), 4), np.uint8)
+        shade[:, :3] = (start[span, 1:] + step[span, 1:] * offset).clip(0, 255)
+        return place, shade.view(np.uint32)[:, 0]

@@ -111,7 +111,7 @@ function draw(now) {
     blink(now);
   }
   avatar?.apply(pose.weights, pose.head);
-  stage.render();
+  stage.render(now);
   rendered++;
   if (speaking) {
     // the sound went on while the picture was made: how far it is ahead of the face that is shown

@@ -1,15 +1,29 @@
 // The stage: camera, lights and render loop. A face fills the picture on any screen.
 
-import {
-  Box3, Color, DirectionalLight, HemisphereLight, PerspectiveCamera, Scene, Vector3,
-  WebGLRenderer,
-} from "three";
+import { Box3, Color, DirectionalLight, HemisphereLight, PerspectiveCamera, Scene, Vector3, WebGLRenderer } from "three";
 
 const FIELD = 22; // degrees
+const SLOW = 45; // ms for a picture beyond which fewer pixels are drawn
+const FAST = 21; // ms below which more are
+const COARSEST = 0.5; // pixels drawn for one of the page's, at least
+
+/** Whether WebGL runs on the CPU here, where smooth edges cost more than they give. `?quality=high` has them anyway. */
+function onCpu() {
+  if (new URLSearchParams(location.search).get("quality") === "high") return false;
+  const gl = document.createElement("canvas").getContext("webgl2");
+  const info = gl?.getExtension("WEBGL_debug_renderer_info");
+  const name = info ? gl.getParameter(info.UNMASKED_RENDERER_WEBGL) : "";
+  gl?.getExtension("WEBGL_lose_context")?.loseContext();
+  return /swiftshader|llvmpipe|softpipe|software|basic render/i.test(name);
+}
 
 export class Stage {
   constructor(canvas) {
-    this.renderer = new WebGLRenderer({ canvas, antialias: true, alpha: true });
+    this.cpu = onCpu();
+    this.renderer = new WebGLRenderer({ canvas, antialias: !this.cpu, alpha: true });
+    this.ratio = Math.min(devicePixelRatio, this.cpu ? 1 : 2);
+    this.best = this.ratio;
+    this.pace = { since: 0, count: 0 };
     this.scene = new Scene();
     this.camera = new PerspectiveCamera(FIELD, 1, 0.02, 50);
     const key = light(0xfff4e8, 1.95, [0.5, 0.6, 0.8]);
@@ -32,7 +46,7 @@ export class Stage {
 
   resize() {
     const { innerWidth: width, innerHeight: height } = window;
-    this.renderer.setPixelRatio(Math.min(devicePixelRatio, 2));
+    this.renderer.setPixelRatio(this.ratio);
     this.renderer.setSize(width, height, false);
     this.camera.aspect = width / height;
     this.place();
@@ -63,8 +77,21 @@ export class Stage {
     canvas.addEventListener("dblclick", () => this.frame(this.box));
   }
 
-  render() {
+  render(now) {
     this.renderer.render(this.scene, this.camera);
+    this.adapt(now);
+  }
+
+  /** Every 30 pictures: fewer pixels where they come too slowly, more where there is time. */
+  adapt(now) {
+    if (++this.pace.count < 30) return;
+    const each = (now - this.pace.since) / this.pace.count;
+    this.pace = { since: now, count: 0 };
+    const next = each > SLOW ? this.ratio * 0.8 : each < FAST ? this.ratio / 0.8 : this.ratio;
+    const ratio = Math.min(Math.max(next, Math.min(COARSEST, this.best)), this.best);
+    if (ratio === this.ratio || document.hidden) return;
+    this.ratio = ratio;
+    this.resize();
   }
 }
 
