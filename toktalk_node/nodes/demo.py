@@ -11,7 +11,7 @@ import numpy as np
 import rclpy
 from diagnostic_msgs.msg import DiagnosticArray
 from lifecycle_msgs.msg import Transition
-from lifecycle_msgs.srv import ChangeState
+from lifecycle_msgs.srv import ChangeState, GetState
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
@@ -35,6 +35,7 @@ NODES = {
 LIVE_SECONDS = 10.0
 """How long `--once` listens to a microphone, which has no end of its own."""
 _START_SECONDS = 90.0
+_ASK_AGAIN = 2.0
 _SILENCE_SECONDS = 30.0
 
 
@@ -86,9 +87,8 @@ class Watcher(Node):
         super().__init__("toktalk_demo")
         self.figures = Figures()
         self._epochs: dict[str, int] = {}
-        self._changes = {
-            name: self.create_client(ChangeState, f"{name}/change_state") for name in NODES
-        }
+        self._changes = {name: self.create_client(ChangeState, f"{name}/change_state") for name in NODES}
+        self._states = {name: self.create_client(GetState, f"{name}/get_state") for name in NODES}
         self.create_subscription(AudioFrame, "audio", self._on_input, STREAM_QOS)
         self.create_subscription(AudioFrame, "face/audio", self._on_sound, STREAM_QOS)
         self.create_subscription(BlendShapes, "face/blendshapes", self._on_face, STREAM_QOS)
@@ -97,11 +97,15 @@ class Watcher(Node):
 
     def ready(self, name: str) -> bool:
         """Whether the node can be asked to change its state."""
-        return self._changes[name].service_is_ready()
+        return self._changes[name].service_is_ready() and self._states[name].service_is_ready()
 
     def change(self, name: str, transition: int):
         """Ask the node for a transition; the future's result has `success`."""
         return self._changes[name].call_async(ChangeState.Request(transition=Transition(id=transition)))
+
+    def state(self, name: str):
+        """Ask the node for its state; the future's result has `current_state`."""
+        return self._states[name].call_async(GetState.Request())
 
     def _on_input(self, message: AudioFrame) -> None:
         if self.figures.first_sound_at is None:
@@ -198,11 +202,43 @@ def _bring_up(watcher: Watcher, processes: Processes, stop: threading.Event, con
         _wait(lambda: all(map(watcher.ready, NODES)), "the nodes do not answer", deadline, processes, stop)
         for transition in (Transition.TRANSITION_CONFIGURE, Transition.TRANSITION_ACTIVATE):
             for name in NODES:
-                future = watcher.change(name, transition)
-                _wait(future.done, f"the node {name} does not change its state", deadline, processes, stop)
-                if not stop.is_set() and not future.result().success:
+                change = _Change(watcher, name, transition)
+                _wait(change.done, f"the node {name} does not change its state", deadline, processes, stop)
+                if change.failed:
                     time.sleep(0.3)  # its own words are still on their way to the terminal
                     raise DemoError(f"the node {name} cannot start: see what it says above")
+
+
+class _Change:
+    """A transition that is asked for until it is seen to have happened.
+
+    The answer of a service is lost when it leaves before the two sides have found each other.
+    """
+
+    def __init__(self, watcher: Watcher, name: str, transition: int) -> None:
+        self.failed = False
+        self._watcher, self._name, self._transition = watcher, name, transition
+        self._goal = "inactive" if transition == Transition.TRANSITION_CONFIGURE else "active"
+        self._origin = "unconfigured" if transition == Transition.TRANSITION_CONFIGURE else "inactive"
+        self._answer = watcher.change(name, transition)
+        self._state = None
+        self._ask_at = time.monotonic() + _ASK_AGAIN
+
+    def done(self) -> bool:
+        """Whether the node changed its state or refused to; asks again where nothing is heard of it."""
+        if self._answer.done():
+            self.failed = not self._answer.result().success
+            return True
+        if self._state is not None and self._state.done():
+            label, self._state = self._state.result().current_state.label, None
+            if label == self._goal:
+                return True
+            if label == self._origin:
+                self._answer = self._watcher.change(self._name, self._transition)
+        if time.monotonic() > self._ask_at:
+            self._ask_at = time.monotonic() + _ASK_AGAIN
+            self._state = self._watcher.state(self._name)
+        return False
 
 
 def _wait(condition, problem: str, deadline: float, processes: Processes, stop: threading.Event) -> None:
