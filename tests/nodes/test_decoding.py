@@ -19,6 +19,7 @@ class CountingModel:
     """Gives frames in chunks of six with two frames of look-ahead."""
 
     fps = 50
+    look_ahead = 0.16
 
     def __init__(self) -> None:
         self.reset()
@@ -161,6 +162,16 @@ def test_sound_that_comes_too_late_goes_on_as_a_new_stream(bench) -> None:
     b.push(0.2, start=3200, stamp_ns=0, last=True)
     seen = b.collect(STREAM_STARTED)
     assert event(seen, STREAM_STARTED)[0] == b.now - SECOND // 5 + SECOND // 2  # the message's sound ended now
+
+
+def test_a_microphone_with_a_slow_clock_gets_a_new_one_before_frames_are_late_for_long(bench) -> None:
+    b = bench()
+    for i in range(40):
+        b.push(0.1, start=1600 * i, stamp_ns=b.now - SECOND // 10)
+        while b.thread.stats.seconds < (i + 1) * 0.1 - 0.01:
+            time.sleep(0.002)
+        b.now += SECOND // 10 + (SECOND // 5 if i == 5 else SECOND // 50)  # 120 ms for every 100 ms of sound
+    assert b.thread.stats.streams == 2 and b.thread.stats.faults == 0
 
 
 def test_a_new_utterance_takes_the_place_of_the_old_ones_way_to_rest(bench) -> None:

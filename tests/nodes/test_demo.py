@@ -66,7 +66,8 @@ def test_once_speaks_and_reports_its_figures_in_one_line(recording: Path) -> Non
 
 def test_ctrl_c_ends_it_in_order_and_leaves_no_process(recording: Path) -> None:
     process, children = start(recording)
-    time.sleep(1.0)
+    second = run("--once", "--text", "Hello")
+    assert second.returncode == 1 and "ROS_DOMAIN_ID" in second.stderr
     process.send_signal(signal.SIGINT)
     output = process.stdout.read()
     assert process.wait(20) == 0 and gone(children, 1)

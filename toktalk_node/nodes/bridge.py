@@ -2,7 +2,9 @@
 
 import sys
 import threading
+from dataclasses import asdict
 
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from toktalk_msgs.msg import AudioFrame, BlendShapes, FaceEvent
 from toktalk_msgs.srv import Interrupt, SetStyle
 
@@ -47,6 +49,9 @@ class BridgeNode(StreamNode):
         """Where receivers connect to, once configured."""
         self._epoch_ns = 0
         self._forwarding = False
+        self._diagnostics = self.create_lifecycle_publisher(DiagnosticArray, "/diagnostics", 10)
+        self._beat = self.create_timer(1.0, self._diagnose)
+        self._beat.cancel()
         decoder = self.value("decoder")
         self._interrupt = self.create_client(Interrupt, f"{decoder}/interrupt")
         self._set_style = self.create_client(SetStyle, f"{decoder}/set_style")
@@ -76,9 +81,11 @@ class BridgeNode(StreamNode):
 
     def begin(self) -> None:
         self._forwarding = True
+        self._beat.reset()
 
     def halt(self) -> None:
         self._forwarding = False
+        self._beat.cancel()
 
     def release(self) -> None:
         for subscription in self._inputs:
@@ -130,6 +137,21 @@ class BridgeNode(StreamNode):
 
     def _on_style(self, stream: str, style: str) -> None:
         self._ask(self._set_style, SetStyle.Request(name=style))
+
+    def _diagnose(self) -> None:
+        bridge, viewer = self._bridge, self._viewer
+        if bridge is None:
+            return
+        values = asdict(bridge.stats) | ({f"viewer_{k}": v for k, v in asdict(viewer.stats).items()} if viewer else {})
+        status = DiagnosticStatus(level=DiagnosticStatus.OK, name=f"{self.get_fully_qualified_name()}: bridge")
+        status.message = "forwarding"
+        if bridge.stats.stalls:
+            status.level = DiagnosticStatus.WARN
+            status.message = f"{bridge.stats.stalls} times a receiver did not read in time and lost messages"
+        status.values = [KeyValue(key=key, value=str(value)) for key, value in values.items()]
+        message = DiagnosticArray(status=[status])
+        message.header.stamp = self.get_clock().now().to_msg()
+        self._diagnostics.publish(message)
 
     def _ask(self, client, request):
         """The decoder's answer; RuntimeError or ValueError says why there is none."""

@@ -18,7 +18,7 @@ import numpy as np
 from toktalk_node.face.rest import REST, to_rest
 from toktalk_node.nodes.conversions import Sound
 from toktalk_node.nodes.playout import FaceFrame, Happening, Playout, Sounding
-from toktalk_node.signals import NANOSECONDS, AudioChunk, Clock, FaceChunk, TokenChunk, media_time_ns
+from toktalk_node.signals import NANOSECONDS, AudioChunk, Clock, FaceChunk, TokenChunk
 from toktalk_node.speech.source import check_rate, clean
 
 STREAM_STARTED, STREAM_ENDED, INTERRUPTED, FAULT = 1, 2, 3, 6
@@ -31,6 +31,7 @@ _TRUSTED_NS = 10 * NANOSECONDS
 """A stamp further than this from the clock is another clock's."""
 _TOO_LATE_NS = 100_000_000
 """Sound that arrives this long after it should have been heard begins a new stream."""
+_TIGHT_NS = 2 * NANOSECONDS
 _REST_SECONDS = 0.2
 
 
@@ -38,6 +39,7 @@ class Decoder(Protocol):
     """What is asked of `toktalk_node.stream.Session`."""
 
     fps: int
+    look_ahead: float
 
     def push_audio(self, pcm: np.ndarray, rate: int) -> FaceChunk: ...
     def push_tokens(self, chunk: TokenChunk) -> FaceChunk: ...
@@ -97,6 +99,8 @@ class _Stream:
     poses: deque[tuple[int, np.ndarray]] = field(default_factory=lambda: deque(maxlen=3000))
     """(frame, motion [55]) of the latest frames, to come to rest from where the face is."""
     heard_at: float = 0.0
+    tight_since: int | None = None
+    """Since when, in ns, sound has arrived too late for its frames to be in time."""
 
 
 class DecodingThread:
@@ -207,7 +211,7 @@ class DecodingThread:
         if stream and (again or stream.rate != rate):
             self._end("a new stream began")
             self._muted_until_ns = 0
-        if self._stream and self._lateness(media_time_ns(self._stream.received, rate)) > _TOO_LATE_NS:
+        if self._stream and self._too_late(self._stream):
             self._end("the sound came too late to be heard in time; it goes on as a new stream")
         if self.now() < self._muted_until_ns:
             self._muted_until_ns = 0 if sound.last else self._muted_until_ns
@@ -270,9 +274,18 @@ class DecodingThread:
             stamp_ns = now - int(duration * NANOSECONDS)
         return max(stamp_ns, now - self.delay_ns) + self.delay_ns
 
-    def _lateness(self, media_ns: int) -> int:
-        """How long ago, in ns, sound that arrives now should have been heard; negative: in time."""
-        return self.now() - self._stream.clock.epoch_ns - media_ns
+    def _too_late(self, stream: _Stream) -> bool:
+        """Whether the stream needs a new clock: its sound is overdue, or for a while now its frames cannot be in time.
+
+        A microphone whose clock is slow, by some parts in a million, comes to this after hours.
+        """
+        late_ns = self.now() - stream.clock.pts_ns(stream.received, stream.rate)
+        tight = late_ns > -self.session.look_ahead * NANOSECONDS
+        if not tight:
+            stream.tight_since = None
+        elif stream.tight_since is None:
+            stream.tight_since = self.now()
+        return late_ns > _TOO_LATE_NS or (tight and self.now() - stream.tight_since > _TIGHT_NS)
 
     def _sound(self, stream: _Stream, samples: np.ndarray, last: bool = False) -> None:
         """Hand sound to the playout in blocks that begin where face frames do."""

@@ -36,6 +36,7 @@ LIVE_SECONDS = 10.0
 """How long `--once` listens to a microphone, which has no end of its own."""
 _START_SECONDS = 90.0
 _ASK_AGAIN = 2.0
+_DISCOVERY_SECONDS = 0.5
 _SILENCE_SECONDS = 30.0
 
 
@@ -168,6 +169,7 @@ def run_demo(parameters: dict[str, dict[str, object]], *, once: bool, live: bool
     spinner = threading.Thread(target=_spin, args=(executor,), daemon=True)
     spinner.start()
     try:
+        _alone(watcher)
         for name, module in NODES.items():
             processes.start_node(name, module, parameters[name])
         _bring_up(watcher, processes, stop, console)
@@ -193,6 +195,18 @@ def _spin(executor: SingleThreadedExecutor) -> None:
         executor.spin()
     except ExternalShutdownException:
         return
+
+
+def _alone(watcher: Watcher) -> None:
+    """DemoError where nodes of these names run already: they would hear each other."""
+    time.sleep(_DISCOVERY_SECONDS)
+    others = sorted(set(watcher.get_node_names()) & set(NODES))
+    if others:
+        domain = int(os.environ.get("ROS_DOMAIN_ID", "0"))
+        raise DemoError(
+            f"ROS domain {domain} has already nodes called {', '.join(others)}: end that TokTalk, or run this one in "
+            f"another domain with ROS_DOMAIN_ID={(domain + 1) % 100}"
+        )
 
 
 def _bring_up(watcher: Watcher, processes: Processes, stop: threading.Event, console: Console) -> None:

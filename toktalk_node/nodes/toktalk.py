@@ -6,6 +6,7 @@
 
 import sys
 import threading
+import time
 
 import numpy as np
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
@@ -51,6 +52,7 @@ class ToktalkNode(StreamNode):
         self._thread: DecodingThread | None = None
         self._playout = Playout(0)
         self._problem = ""
+        self._counted = (time.monotonic(), 0)
         outputs = {"qos_overriding_options": qos_overrides()}
         self._faces = self.create_lifecycle_publisher(BlendShapes, "face/blendshapes", STREAM_QOS, **outputs)
         self._sounds = self.create_lifecycle_publisher(AudioFrame, "face/audio", STREAM_QOS, **outputs)
@@ -191,6 +193,11 @@ class ToktalkNode(StreamNode):
             response.message = f"the preset {self.value('preset')} has no style {request.name!r}; it has one, named ''"
         return response
 
+    def _rate(self, frames: int) -> float:
+        """Frames per second since it was asked last."""
+        (then, before), self._counted = self._counted, (time.monotonic(), frames)
+        return round(max(frames - before, 0) / max(self._counted[0] - then, 1e-3), 1)
+
     def _diagnose(self) -> None:
         thread, session = self._thread, self._session
         if thread is None or session is None:
@@ -204,6 +211,7 @@ class ToktalkNode(StreamNode):
         if self._problem or inp.last_fault:
             level, text = DiagnosticStatus.ERROR, self._problem or inp.last_fault
         values = {
+            "rate_hz": self._rate(out.frames),
             "frames": out.frames,
             "late_frames": out.late_frames,
             "underruns": out.underruns,
