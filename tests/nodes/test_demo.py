@@ -6,7 +6,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -35,17 +34,23 @@ def run(*arguments: str, seconds: float = 150) -> subprocess.CompletedProcess[st
     return subprocess.run([*DEMO, *arguments], capture_output=True, text=True, timeout=seconds)
 
 
-def start(recording: Path) -> tuple[subprocess.Popen[str], list[psutil.Process]]:
+@pytest.fixture
+def serving(recording: Path):
     """A demo that serves, and the processes below it."""
     process = subprocess.Popen(
         [*DEMO, "--wav", str(recording)], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     )
-    for line in process.stdout:
-        if "Ctrl-C" in line:
-            break
-    children = psutil.Process(process.pid).children(recursive=True)
-    assert len(children) == 3
-    return process, children
+    try:
+        for line in process.stdout:
+            if "Ctrl-C" in line:
+                break
+        children = psutil.Process(process.pid).children(recursive=True)
+        assert len(children) == 3
+        yield process, children
+    finally:
+        if process.poll() is None:
+            process.send_signal(signal.SIGINT)
+            process.wait(20)
 
 
 def gone(processes: list[psutil.Process], seconds: float) -> bool:
@@ -64,8 +69,8 @@ def test_once_speaks_and_reports_its_figures_in_one_line(recording: Path) -> Non
     assert figures["faults"] == 0 and {"underruns", "late_frames", "decoder_memory_mb"} <= figures.keys()
 
 
-def test_ctrl_c_ends_it_in_order_and_leaves_no_process(recording: Path) -> None:
-    process, children = start(recording)
+def test_ctrl_c_ends_it_in_order_and_leaves_no_process(serving) -> None:
+    process, children = serving
     second = run("--once", "--text", "Hello")
     assert second.returncode == 1 and "ROS_DOMAIN_ID" in second.stderr
     process.send_signal(signal.SIGINT)
@@ -74,8 +79,8 @@ def test_ctrl_c_ends_it_in_order_and_leaves_no_process(recording: Path) -> None:
     assert "Traceback" not in output and "rror" not in output
 
 
-def test_children_die_even_with_a_supervisor_that_was_killed(recording: Path) -> None:
-    process, children = start(recording)
+def test_children_die_even_with_a_supervisor_that_was_killed(serving) -> None:
+    process, children = serving
     process.kill()
     process.wait(5)
     assert gone(children, 20)

@@ -24,6 +24,7 @@ from toktalk_msgs.msg import AudioFrame, BlendShapes, FaceEvent
 from toktalk_node.nodes import conversions
 from toktalk_node.nodes.parameters import STREAM_QOS
 from toktalk_node.nodes.processes import Processes
+from toktalk_node.nodes.runtime import UP
 from toktalk_node.signals import media_time_ns
 
 NODES = {
@@ -36,7 +37,6 @@ LIVE_SECONDS = 10.0
 """How long `--once` listens to a microphone, which has no end of its own."""
 _START_SECONDS = 90.0
 _ASK_AGAIN = 2.0
-_DISCOVERY_SECONDS = 0.5
 _SILENCE_SECONDS = 30.0
 
 
@@ -161,7 +161,15 @@ def run_demo(parameters: dict[str, dict[str, object]], *, once: bool, live: bool
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
-    processes = Processes(lambda name, line: console.print(f"[dim]{name}[/] {line}", highlight=False, soft_wrap=True))
+    up: set[str] = set()
+
+    def on_line(name: str, line: str) -> None:
+        if line.endswith(UP):
+            up.add(name)
+        else:
+            console.print(f"{name} {line}", style="dim", markup=False, highlight=False, soft_wrap=True)
+
+    processes = Processes(on_line)
     rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
     watcher = Watcher()
     executor = SingleThreadedExecutor()
@@ -169,10 +177,9 @@ def run_demo(parameters: dict[str, dict[str, object]], *, once: bool, live: bool
     spinner = threading.Thread(target=_spin, args=(executor,), daemon=True)
     spinner.start()
     try:
-        _alone(watcher)
         for name, module in NODES.items():
             processes.start_node(name, module, parameters[name])
-        _bring_up(watcher, processes, stop, console)
+        _bring_up(watcher, processes, up, stop, console)
         if not stop.is_set():
             console.print(f"The face is at [bold]{viewer_url}[/]  (Ctrl-C ends)", highlight=False, soft_wrap=True)
         _watch(watcher.figures, processes, stop, console, once=once, live=live)
@@ -180,7 +187,7 @@ def run_demo(parameters: dict[str, dict[str, object]], *, once: bool, live: bool
             print(json.dumps(watcher.figures.report(processes.memory_mb("toktalk"))), flush=True)
         return 0 if watcher.figures.frames or not once else 1
     except DemoError as error:
-        console.print(f"[red]{error}[/]", highlight=False)
+        console.print(f"[red]{error}[/]", highlight=False, soft_wrap=True)
         return 1
     finally:
         processes.stop()
@@ -198,22 +205,26 @@ def _spin(executor: SingleThreadedExecutor) -> None:
 
 
 def _alone(watcher: Watcher) -> None:
-    """DemoError where nodes of these names run already: they would hear each other."""
-    time.sleep(_DISCOVERY_SECONDS)
-    others = sorted(set(watcher.get_node_names()) & set(NODES))
+    """DemoError where other nodes have the names of ours: they would hear each other."""
+    names = watcher.get_node_names()
+    others = [name for name in NODES if names.count(name) > 1]
     if others:
         domain = int(os.environ.get("ROS_DOMAIN_ID", "0"))
         raise DemoError(
-            f"ROS domain {domain} has already nodes called {', '.join(others)}: end that TokTalk, or run this one in "
+            f"ROS domain {domain} has other nodes called {', '.join(others)}: end that TokTalk, or run this one in "
             f"another domain with ROS_DOMAIN_ID={(domain + 1) % 100}"
         )
 
 
-def _bring_up(watcher: Watcher, processes: Processes, stop: threading.Event, console: Console) -> None:
+def _bring_up(
+    watcher: Watcher, processes: Processes, up: set[str], stop: threading.Event, console: Console
+) -> None:
     """Configure all, then activate all, each in the order of NODES."""
     deadline = time.monotonic() + _START_SECONDS
     with console.status("Starting the nodes and loading the model"):
+        _wait(lambda: len(up) == len(NODES), "the nodes do not start", deadline, processes, stop)
         _wait(lambda: all(map(watcher.ready, NODES)), "the nodes do not answer", deadline, processes, stop)
+        _alone(watcher)
         for transition in (Transition.TRANSITION_CONFIGURE, Transition.TRANSITION_ACTIVATE):
             for name in NODES:
                 change = _Change(watcher, name, transition)

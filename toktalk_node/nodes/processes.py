@@ -66,7 +66,8 @@ class Processes:
         return round(int(line.split()[1]) / 1024, 1)
 
     def stop(self) -> None:
-        """End them all, politely first; returns when none is left."""
+        """End them all, politely first; returns when none is left. What they say meanwhile is dropped."""
+        self._on_line = lambda name, line: None
         for number, seconds in _PATIENCE:
             left = [process for process in self._running.values() if process.poll() is None]
             for process in left:

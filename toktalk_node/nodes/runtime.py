@@ -13,6 +13,8 @@ from rclpy.executors import Executor, SingleThreadedExecutor
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from rclpy.signals import SignalHandlerOptions
 
+UP = "waits to be configured"
+"""What a node says when it can be asked to change its state."""
 _DRAIN = 0.05
 """Seconds for callbacks that an executor handed to its threads: rclpy does not wait for them when it shuts down."""
 
@@ -101,6 +103,7 @@ def run(create: Callable[[], StreamNode], executor: type[Executor] = SingleThrea
         return 2
     spinner = executor()
     spinner.add_node(node)
+    node.get_logger().info(UP)
     try:
         while not stop.is_set():
             spinner.spin_once(timeout_sec=0.2)
