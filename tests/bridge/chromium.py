@@ -77,7 +77,7 @@ class Page:
             raise RuntimeError(json.dumps(result["exceptionDetails"])[:800])
         return result["result"].get("value")
 
-    async def until(self, expression: str, timeout: float = 20.0) -> Any:
+    async def until(self, expression: str, timeout: float = 60.0) -> Any:
         """The first true value of `expression`."""
         end = time.monotonic() + timeout
         while not (value := await self.evaluate(expression)):

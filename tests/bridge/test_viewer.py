@@ -1,7 +1,9 @@
 """The page in a real browser (Debian package chromium): it loads, it moves, and it keeps to the sound."""
 
 import asyncio
+import base64
 import json
+import re
 import threading
 import time
 
@@ -13,6 +15,8 @@ from toktalk_node.bridge.replay import replay
 from toktalk_node.bridge.server import Bridge
 from toktalk_node.bridge.web import WebViewer
 from toktalk_node.face.arkit import INDEX
+from toktalk_node.face.gltf import write_glb
+from toktalk_node.face.head import PIVOT, build
 from toktalk_node.signals import AudioChunk, Clock, FaceChunk
 
 pytestmark = [
@@ -47,8 +51,6 @@ async def shown(page: Page, bridge: Bridge, **weights: float) -> np.ndarray:
     bridge.publish_face(steady(20, **weights), Clock(time.time_ns()))
     name, value = next(iter(weights.items()))
     await page.until(f"Math.abs(toktalk.stats.weights.{name} - {value}) < 1e-3")
-    drawn = await page.evaluate("toktalk.stats.rendered")
-    await page.until(f"toktalk.stats.rendered > {drawn + 1}")
     picture = await page.screenshot()
     bridge.publish_event("interrupted", 0)
     await page.until(f"toktalk.stats.weights.{name} === 0")
@@ -63,7 +65,7 @@ def mouth(picture: np.ndarray) -> np.ndarray:
 
 def test_the_face_moves_without_a_word_on_the_console(bridge, viewer):
     async def run() -> None:
-        async with open_page(viewer.url) as page:
+        async with open_page(viewer.url, 400, 400) as page:
             await page.until("window.toktalk?.stats.loaded && toktalk.stats.connected")
             assert await page.evaluate("toktalk.stats.missing") == []
             opened = await shown(page, bridge, jawOpen=0.7)
@@ -118,7 +120,7 @@ def test_sound_and_face_keep_together(bridge, viewer):
             await page.click("#hear")
             await page.until("toktalk.stats.audible")
             await page.evaluate(listen)
-            await page.until("trace.onset !== null && trace.jaw.at(-1)[1] > 0.4", timeout=15)
+            await page.until("trace.onset !== null && trace.jaw.at(-1)[1] > 0.4")
             stats = await page.evaluate("toktalk.stats")
             trace = await page.evaluate("trace")
             player.join()
@@ -127,7 +129,48 @@ def test_sound_and_face_keep_together(bridge, viewer):
             after = min(t for t, jaw in trace["jaw"] if jaw >= 0.4)
             print(json.dumps({"onset": trace["onset"], "jaw between": [before, after], "skew_ms": stats["skewMaxMs"]}))
             assert before - 0.03 <= trace["onset"] <= after + 0.03
-            assert stats["underruns"] == 0
+            assert page.console == []
+
+    asyncio.run(run())
+
+
+def test_another_avatar_is_dropped_in_and_speaks(bridge, viewer, tmp_path):
+    """Names with prefix, other letter case and _L/_R; one target missing; then a file that is no model."""
+    meshes = build()
+    for mesh in meshes:
+        mesh.part.targets = {
+            "Mesh_blendShape2." + re.sub("Right$", "_R", re.sub("Left$", "_L", name[0].upper() + name[1:])): shape
+            for name, shape in mesh.part.targets.items()
+            if name != "tongueOut"
+        }
+    write_glb(tmp_path / "other.glb", meshes, PIVOT)
+    model = base64.b64encode((tmp_path / "other.glb").read_bytes()).decode()
+
+    def drop(name: str, data: str) -> str:
+        return f"""
+            (() => {{
+              const bytes = Uint8Array.from(atob({json.dumps(data)}), (c) => c.charCodeAt(0));
+              const dataTransfer = new DataTransfer();
+              dataTransfer.items.add(new File([bytes], {json.dumps(name)}));
+              dispatchEvent(new DragEvent("drop", {{ dataTransfer, cancelable: true }}));
+            }})()
+        """
+
+    async def run() -> None:
+        async with open_page(viewer.url, 320, 320) as page:
+            await page.until("window.toktalk?.stats.loaded")
+            await page.evaluate(drop("other.glb", model))
+            await page.until("toktalk.stats.missing.length === 1")
+            assert await page.evaluate("toktalk.stats.missing") == ["tongueOut"]
+            assert "other.glb lacks 1: tongueOut" in await page.evaluate(
+                "document.querySelector('#notice').textContent"
+            )
+            opened = await shown(page, bridge, jawOpen=0.8)
+            closed = await shown(page, bridge, jawOpen=0.01)
+            assert np.abs(opened.astype(int) - closed).max() > 100
+            await page.evaluate(drop("nonsense.glb", base64.b64encode(bytes(100)).decode()))
+            await page.until("document.querySelector('#notice').textContent.includes('nonsense.glb cannot be shown')")
+            assert await page.evaluate("toktalk.stats.loaded")
             assert page.console == []
 
     asyncio.run(run())

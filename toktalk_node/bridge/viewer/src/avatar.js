@@ -58,13 +58,17 @@ export class Avatar {
     this.box = faces.reduce((box, mesh) => box.union(new Box3().setFromObject(mesh)), new Box3());
   }
 
-  /** Show `weights` by `names` and turn the head by yaw, pitch, roll (radians; left, up, left). */
+  /** Show `weights` by `names` and turn the head by yaw, pitch, roll (radians; left, up, left); whether it changed. */
   apply(weights, head) {
+    const same = (a, b) => b?.length === a.length && a.every((value, i) => Math.abs(value - b[i]) < 1e-4);
+    if (same(weights, this.weights) && same(head, this.angles)) return false;
+    [this.weights, this.angles] = [weights.slice(), head.slice()];
     for (const { influences, pairs } of this.morphs) for (const [from, to] of pairs) influences[to] = weights[from];
     const [yaw, pitch, roll] = head;
     turned.setFromEuler(euler.set(-pitch, yaw, -roll, "YXZ"));
     // the turn is meant in the world's axes, the head's rest pose is in its parent's
     this.head.quaternion.copy(inverse.copy(this.up).invert()).multiply(turned).multiply(this.up).multiply(this.rest);
+    return true;
   }
 
   dispose() {

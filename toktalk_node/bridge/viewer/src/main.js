@@ -10,6 +10,7 @@ const $ = (id) => document.getElementById(id);
 const DEFAULT_RATE = 16000;
 const QUIET = 600; // ms without frames after which the face counts as not speaking
 const SKEWS = 600;
+const CPU_INTERVAL = 40; // ms between pictures where WebGL runs on the CPU, which others need too
 
 const stage = new Stage($("stage"));
 const panel = new Panel($("panel"));
@@ -21,6 +22,7 @@ let avatar = null;
 let current = null;
 let wanted = false; // the user asked for sound
 let rendered = 0;
+let drawn = 0;
 let rate = { since: 0, count: 0, fps: 0 };
 
 const wire = new Wire(`${location.protocol === "https:" ? "wss" : "ws"}://${location.host}/ws`, {
@@ -47,6 +49,7 @@ const wire = new Wire(`${location.protocol === "https:" ? "wss" : "ws"}://${loca
     const { playout } = stream(name);
     if (message.kind === "interrupted") playout.cut(Number(message.pts_ns) / 1e6);
     if (name !== current) return;
+    if (message.kind === "fault" && message.data.detail) notice(String(message.data.detail).slice(0, 400));
     const text = message.kind === "start" ? message.data.text : "";
     if (["start", "end", "interrupted"].includes(message.kind)) caption(typeof text === "string" ? text : "");
   },
@@ -102,6 +105,8 @@ function setStatus(state, text) {
 
 function draw(now) {
   requestAnimationFrame(draw);
+  if (stage.cpu && now - drawn < CPU_INTERVAL) return;
+  drawn = now;
   const active = current ? streams.get(current).playout : null;
   const heard = active?.heard() ?? null;
   const speaking = heard !== null && active.sample(heard, pose);
@@ -110,7 +115,8 @@ function draw(now) {
     pose.head.fill(0);
     blink(now);
   }
-  avatar?.apply(pose.weights, pose.head);
+  report(now, active, heard, speaking);
+  if (!avatar || (!avatar.apply(pose.weights, pose.head) && !stage.dirty)) return;
   stage.render(now);
   rendered++;
   if (speaking) {
@@ -118,11 +124,14 @@ function draw(now) {
     skews.push(active.heard() - heard);
     if (skews.length > SKEWS) skews.shift();
   }
-  if (now - rate.since >= 1000) rate = { since: now, count: 0, fps: (1000 * rate.count) / (now - rate.since) };
   rate.count++;
+}
+
+function report(now, active, heard, speaking) {
+  if (now - rate.since >= 1000) rate = { since: now, count: 0, fps: (1000 * rate.count) / (now - rate.since) };
   if (wire.socket.readyState === WebSocket.OPEN) {
-    const late = active?.frames.length ? heard - active.frames.at(-1).pts : Infinity;
-    setStatus(...(speaking && late < QUIET ? ["speaking", "speaking"] : ["ready", current ? "ready" : "waiting for speech"]));
+    const fresh = speaking && heard - active.frames.at(-1).pts < QUIET;
+    setStatus(...(fresh ? ["speaking", "speaking"] : ["ready", current ? "ready" : "waiting for speech"]));
   }
   $("stop").hidden = !speaking;
   panel.update(now, pose.weights, figures(active));

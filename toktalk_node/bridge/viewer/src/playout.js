@@ -7,6 +7,7 @@
 import { floats } from "./wire.js";
 
 const JITTER = 0.08; // s that a stream's first message is held, so that later ones may come late
+const MOST_JITTER = 0.64; // s that it is held after underruns, each of which doubles the time
 const LEAD = 0.02; // s between scheduling and sounding at least
 const KEEP = 10_000; // ms of face kept behind, and of sound kept for the moment it is switched on
 const HOLD = 120; // ms that the last frame holds before the face comes to rest
@@ -22,6 +23,7 @@ export class Playout {
     this.sounds = []; // { pts, end, samples, rate, source }
     this.media = null; // { epoch, ... } of the newest message
     this.counts = { frames: 0, lateFrames: 0, underruns: 0, samples: 0 };
+    this.hold = JITTER;
     this.lead = NaN; // ms between a face message's arrival and its instant
   }
 
@@ -59,7 +61,7 @@ export class Playout {
 
   /** Anchor the line so that `pts` is heard when it is due, but late enough to be scheduled. */
   anchorAt(pts) {
-    const soonest = (this.audible ? this.context.currentTime : this.outputNow()) + JITTER;
+    const soonest = (this.audible ? this.context.currentTime : this.outputNow()) + this.hold;
     this.anchor = { pts, time: Math.max(soonest, this.dueTime(pts)) };
   }
 
@@ -120,7 +122,10 @@ export class Playout {
     const contiguous = previous && Math.abs(previous.end - pts) < 1;
     if (this.idle() && !contiguous) this.anchorAt(pts);
     else if (this.timeOf(pts) < this.soonest()) {
-      if (contiguous) this.counts.underruns++;
+      if (contiguous) {
+        this.counts.underruns++;
+        this.hold = Math.min(2 * this.hold, MOST_JITTER);
+      }
       this.anchorAt(pts);
     }
     this.counts.samples += message.count;

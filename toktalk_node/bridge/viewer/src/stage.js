@@ -3,7 +3,7 @@
 import { Box3, Color, DirectionalLight, HemisphereLight, PerspectiveCamera, Scene, Vector3, WebGLRenderer } from "three";
 
 const FIELD = 22; // degrees
-const SLOW = 45; // ms for a picture beyond which fewer pixels are drawn
+const SLOW = 60; // ms for a picture beyond which fewer pixels are drawn
 const FAST = 21; // ms below which more are
 const COARSEST = 0.5; // pixels drawn for one of the page's, at least
 
@@ -64,6 +64,7 @@ export class Stage {
     this.camera.far = distance * 20;
     this.camera.lookAt(centre);
     this.camera.updateProjectionMatrix();
+    this.dirty = true;
   }
 
   /** Dragging looks at the face from the side. */
@@ -79,13 +80,16 @@ export class Stage {
 
   render(now) {
     this.renderer.render(this.scene, this.camera);
+    this.dirty = false;
     this.adapt(now);
   }
 
   /** Every 30 pictures: fewer pixels where they come too slowly, more where there is time. */
   adapt(now) {
-    if (++this.pace.count < 30) return;
-    const each = (now - this.pace.since) / this.pace.count;
+    if (now - this.pace.last > 500) this.pace = { since: now, count: 0 }; // it rested, that says nothing
+    this.pace.last = now;
+    if (++this.pace.count <= 30) return;
+    const each = (now - this.pace.since) / 30;
     this.pace = { since: now, count: 0 };
     const next = each > SLOW ? this.ratio * 0.8 : each < FAST ? this.ratio / 0.8 : this.ratio;
     const ratio = Math.min(Math.max(next, Math.min(COARSEST, this.best)), this.best);
