@@ -114,7 +114,7 @@ def test_a_foreign_page_and_a_foreign_name_are_refused(viewer):
 
 
 def test_a_browser_that_stops_reading_loses_messages_and_the_other_none(bridge, viewer):
-    total = 3000
+    total = 1200
 
     async def run() -> None:
         async with aiohttp.ClientSession() as session:
@@ -128,7 +128,7 @@ def test_a_browser_that_stops_reading_loses_messages_and_the_other_none(bridge, 
 
                 def feed() -> None:
                     for k in range(total):
-                        publish(bridge, 10_000 + k, frames=100)
+                        publish(bridge, 10_000 + k, frames=250)
                         if k % 10 == 0:
                             time.sleep(0.01)
 

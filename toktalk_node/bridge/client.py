@@ -26,6 +26,8 @@ from toktalk_node.signals import NANOSECONDS, media_time_ns
 CLOCK_INTERVAL = 10.0
 """Seconds between clock exchanges while frames are read."""
 CLOCK_SAMPLES = 8
+QUEUE = 256
+"""Messages kept for a client that does not read."""
 MAX_WAITING = 30_000
 """Frames kept until their time; beyond that messages wait in the socket."""
 
@@ -239,6 +241,7 @@ class Client:
     def _socket(self, kind: int, endpoint: str) -> zmq.Socket:
         socket = self._context.socket(kind)
         socket.setsockopt(zmq.MAXMSGSIZE, protocol.MAX_BODY)
+        socket.setsockopt(zmq.RCVHWM, QUEUE)
         socket.connect(endpoint)
         return socket
 

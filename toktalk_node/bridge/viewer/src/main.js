@@ -149,18 +149,19 @@ function blink(now) {
 }
 
 const ms = (value) => (Number.isFinite(value) ? `${value.toFixed(value < 10 ? 1 : 0)} ms` : "–");
-const largest = () => (skews.length ? Math.max(...skews.map(Math.abs)) : NaN);
+/** The share `q` of the last faces came to the screen with less than this between them and the sound, ms. */
+const skew = (q) => (skews.length ? [...skews].sort((a, b) => a - b)[Math.ceil(q * skews.length) - 1] : NaN);
 
 function figures(active) {
   const counts = active?.counts;
   return {
     Stream: current ?? "none",
     Sound: active?.audible ? `on, ${active.context.sampleRate} Hz` : "off",
-    "Network (there and back)": ms(wire.delay),
-    "Frames ahead of their time": ms(active?.lead ?? NaN),
-    "Sound in the buffer": ms(active?.ahead() ?? NaN),
+    Network: ms(wire.delay),
+    "Face ahead by": ms(active?.lead ?? NaN),
+    "Sound buffer": ms(active?.ahead() ?? NaN),
     "Output latency": ms(1000 * (active?.context?.outputLatency ?? NaN)),
-    "Face to sound": ms(largest()),
+    "Face to sound": `${ms(skew(0.5))}, 99 %: ${ms(skew(0.99))}`,
     Underruns: String(counts?.underruns ?? 0),
     "Late frames": String(counts?.lateFrames ?? 0),
     "Lost messages": String(wire.lost),
@@ -192,6 +193,8 @@ $("toggle").addEventListener("click", () => {
   const box = $("panel");
   box.hidden = !box.hidden;
   $("toggle").setAttribute("aria-expanded", String(!box.hidden));
+  document.body.classList.toggle("open", !box.hidden);
+  stage.resize();
 });
 
 $("streams").addEventListener("change", async (event) => {
@@ -237,7 +240,8 @@ window.toktalk = {
       leadMs: active?.lead ?? null,
       aheadMs: active?.ahead() ?? 0,
       outputLatencyMs: 1000 * (active?.context?.outputLatency ?? NaN),
-      skewMaxMs: largest(),
+      skewP50Ms: skew(0.5),
+      skewP99Ms: skew(0.99),
       rendered,
       fps: rate.fps,
       weights: Object.fromEntries(names.map((name, i) => [name, pose.weights[i]])),

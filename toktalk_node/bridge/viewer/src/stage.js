@@ -45,7 +45,7 @@ export class Stage {
   }
 
   resize() {
-    const { innerWidth: width, innerHeight: height } = window;
+    const { clientWidth: width, clientHeight: height } = this.renderer.domElement;
     this.renderer.setPixelRatio(this.ratio);
     this.renderer.setSize(width, height, false);
     this.camera.aspect = width / height;
