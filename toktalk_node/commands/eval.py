@@ -1,4 +1,4 @@
-"""`toktalk eval`: measure lips and the voice-activity gate."""
+"""`toktalk eval`: measure lips, speed and the voice-activity gate."""
 
 import json
 from pathlib import Path
@@ -118,4 +118,41 @@ def vad(
     table = Table("condition", "right", "open", "seconds", title="Share of time with the gate open")
     for share in shares:
         table.add_row(share.condition, "1" if share.speech else "0", f"{share.share:.3f}", f"{share.seconds:.0f}")
+    Console().print(table)
+
+
+@eval.command()
+def speed(
+    seconds: Annotated[float, typer.Option(min=2, max=600, help="Seconds of speech.")] = 30.0,
+    preset: Annotated[str, typer.Option(help="Motion model.")] = "mini",
+    chunk: Annotated[float | None, typer.Option(help="Chunk in seconds; the model's own where not given.")] = None,
+    steps: Annotated[int | None, typer.Option(min=1, help="Solver steps; the model's own where not given.")] = None,
+    threads: Annotated[int | None, typer.Option(min=1, help="Threads of torch; its own default.")] = None,
+    device: Annotated[str, typer.Option(help="cpu, cuda, ...")] = "cpu",
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
+) -> None:
+    """Real-time factor of tokens and motion, time from a chunk's last sample to its frames, and memory."""
+    from dataclasses import asdict
+
+    import torch
+    from rich.console import Console
+    from rich.progress import Progress
+    from rich.table import Table
+
+    from toktalk_node.commands.progress import failing_clearly
+    from toktalk_node.evaluation.speed import measure
+    from toktalk_node.stream import Session
+
+    if threads:
+        torch.set_num_threads(threads)
+    with failing_clearly(), Progress(console=Console(stderr=True)) as progress:
+        session = Session.load(preset, chunk=chunk, steps=steps, device=device)
+        task = progress.add_task("speech", total=seconds)
+        found = measure(session, seconds, lambda more: progress.advance(task, more))
+    if as_json:
+        typer.echo(json.dumps(asdict(found)))
+        return
+    table = Table("figure", "value", title="Speed")
+    for name, value in asdict(found).items():
+        table.add_row(name.replace("_", " "), f"{value:.3f}" if isinstance(value, float) else str(value))
     Console().print(table)

@@ -29,11 +29,12 @@ def stages() -> Iterator[Callable[[str, float, float], None]]:
 @contextmanager
 def failing_clearly() -> Iterator[None]:
     """Errors of input become one line and exit status 1; Ctrl-C becomes exit status 130."""
+    from toktalk_node.motion.checkpoint import CheckpointError
     from toktalk_node.tokens.phonetic import TokenizerError
 
     try:
         yield
-    except (FileNotFoundError, ValueError, TokenizerError) as error:
+    except (FileNotFoundError, ValueError, CheckpointError, TokenizerError) as error:
         typer.echo(f"error: {error}", err=True)
         raise typer.Exit(1) from error
     except KeyboardInterrupt as stop:

@@ -29,8 +29,8 @@ FRAME_CENTRE = WINDOW / 2 / SAMPLE_RATE
 
 _FFT = 512
 _FULL_SCALE = 32768.0
-_DITHER = 5.0
-"""Filter energy of one bit of white noise, added so that digital silence looks like a quiet room."""
+_DITHER = 0.5
+"""Filter energy of white noise 10 dB under one bit of 16, added so that digital silence looks like a quiet room."""
 _INAUDIBLE = 6400.0
 """Energy of a pitch window that is too faint to have a pitch."""
 _MIN_LAG, _MAX_LAG = SAMPLE_RATE // 500, SAMPLE_RATE // 65
@@ -128,7 +128,7 @@ class _Running:
     mel: np.ndarray
     weight: float = 100.0
     level: float = 0.0
-    level_weight: float = 30.0
+    level_weight: float = 6.0
     quiet: float = float("nan")
     loud: float = float("nan")
     log_pitch: float = 7.3
@@ -160,6 +160,8 @@ class FrontEnd:
 
     _WINDOW_FRAMES = 500
     _LEVEL_FRAMES = 300
+    _RANGE = 15.0
+    """Range of the zeroth cepstrum from quiet to loud that a stream begins with."""
     _LOUD = 0.5
     """A frame is loud above this share of the range from quiet to loud, …"""
     _LOUD_LEAST = 7.5
@@ -220,7 +222,7 @@ class FrontEnd:
         for t in range(n):
             level = cepstra[t, 0]
             if np.isnan(run.quiet):
-                run.quiet, run.loud = level, max(level + 10, self.means.cepstra[0])
+                run.quiet, run.loud = level, level + self._RANGE
             run.quiet += (1.0 if level < run.quiet else 0.002) * (level - run.quiet)
             run.loud += (1.0 if level > run.loud else 0.002) * (level - run.loud)
             if level >= run.quiet + max(self._LOUD * (run.loud - run.quiet), self._LOUD_LEAST):
