@@ -62,11 +62,12 @@ $(STAMPS)/package: $(STAMPS)/torch setup.cfg setup.py package.xml $(wildcard lau
 	@$(PIP) --no-build-isolation --editable ".[ros,tts]"
 	@touch $@
 
-# Installed into .venv itself, which is a ROS prefix: nothing has to be sourced.
+# Installed into .venv itself, which is a ROS prefix: nothing has to be sourced. Without MAKEFLAGS colcon
+# would wait for the machine to have nothing else to do.
 $(STAMPS)/messages: $(STAMPS)/package $(shell find ros2_ws/src -type f)
 	@echo "==> toktalk_msgs"
 	@touch $(VENV)/COLCON_IGNORE
-	@cd ros2_ws && CMAKE_PREFIX_PATH=$(VENV) AMENT_PREFIX_PATH=$(VENV) \
+	@cd ros2_ws && MAKEFLAGS=-j$$(nproc) CMAKE_PREFIX_PATH=$(VENV) AMENT_PREFIX_PATH=$(VENV) \
 	    $(BIN)/colcon --log-level error build --event-handlers console_direct- console_cohesion- \
 	    --packages-select toktalk_msgs --merge-install --install-base $(VENV) \
 	    --cmake-args -DCMAKE_BUILD_TYPE=Release -DPython3_FIND_VIRTUALENV=ONLY -DBUILD_TESTING=OFF

@@ -1,5 +1,6 @@
 """A ROS graph inside the test: nodes of ours and a listener, spinning in a thread over the real middleware."""
 
+import os
 import threading
 import time
 from collections.abc import Callable
@@ -7,13 +8,14 @@ from collections.abc import Callable
 import rclpy
 from diagnostic_msgs.msg import DiagnosticArray
 from lifecycle_msgs.msg import Transition
-from rclpy.executors import ExternalShutdownException, MultiThreadedExecutor
+from rclpy.executors import Executor, MultiThreadedExecutor, SingleThreadedExecutor
 from rclpy.lifecycle import TransitionCallbackReturn
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 from toktalk_msgs.msg import AudioFrame, BlendShapes, FaceEvent
 
 from toktalk_node.nodes.parameters import STREAM_QOS
+from toktalk_node.nodes.speech_source import SpeechSourceNode
 
 CONFIGURE, ACTIVATE = Transition.TRANSITION_CONFIGURE, Transition.TRANSITION_ACTIVATE
 DEACTIVATE, CLEANUP = Transition.TRANSITION_DEACTIVATE, Transition.TRANSITION_CLEANUP
@@ -56,20 +58,18 @@ class Graph:
 
     def __init__(self) -> None:
         self.context = rclpy.Context()
-        rclpy.init(context=self.context)
-        self.executor = MultiThreadedExecutor(num_threads=6, context=self.context)
+        # beside the domain of the demos that tests run as processes
+        rclpy.init(context=self.context, domain_id=int(os.environ["ROS_DOMAIN_ID"]) + 50)
+        self.nodes: list[Node] = []
+        self._spinning: list[tuple[Executor, threading.Thread]] = []
         self.listener = Listener(self.context)
-        self.nodes: list[Node] = [self.listener]
-        self.executor.add_node(self.listener)
-        self._thread = threading.Thread(target=self._spin, daemon=True)
-        self._thread.start()
+        self._spin(self.listener, SingleThreadedExecutor)
 
     def add(self, kind: type, **parameters: object):
         """A node of the class `kind` with these parameters."""
         overrides = [Parameter(name, value=value) for name, value in parameters.items()]
         node = kind(context=self.context, parameter_overrides=overrides)
-        self.nodes.append(node)
-        self.executor.add_node(node)
+        self._spin(node, MultiThreadedExecutor if kind is SpeechSourceNode else SingleThreadedExecutor)
         return node
 
     def up(self, kind: type, **parameters: object):
@@ -100,14 +100,18 @@ class Graph:
             if not node.finalized:
                 node.trigger_shutdown()
         time.sleep(0.05)
-        self.executor.shutdown()
-        self._thread.join(5)
+        for executor, thread in self._spinning:
+            executor.shutdown()
+            thread.join(5)
         for node in self.nodes:
             node.destroy_node()
         self.context.try_shutdown()
 
-    def _spin(self) -> None:
-        try:
-            self.executor.spin()
-        except ExternalShutdownException:
-            return
+    def _spin(self, node: Node, kind: type[Executor]) -> None:
+        """Each node in a thread of its own, with the executor that it has as a process."""
+        executor = kind(context=self.context)
+        executor.add_node(node)
+        thread = threading.Thread(target=executor.spin, daemon=True)
+        thread.start()
+        self.nodes.append(node)
+        self._spinning.append((executor, thread))

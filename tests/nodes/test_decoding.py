@@ -220,6 +220,23 @@ def test_after_an_interruption_the_rest_of_the_utterance_is_not_spoken(bench) ->
     assert event(seen, STREAM_STARTED)[0] == b.now + SECOND // 2 and b.thread.stats.streams == 2
 
 
+def test_a_decoder_slower_than_sound_gives_up_the_stream_and_hears_the_next(bench) -> None:
+    b = bench()
+    push = b.thread.session.push_audio
+
+    def slow_push(pcm: np.ndarray, rate: int) -> FaceChunk:
+        b.now += SECOND // 2
+        return push(pcm, rate)
+
+    b.thread.session.push_audio = slow_push
+    b.push(5.0)
+    assert "slower" in event(b.collect(FAULT), FAULT)[1].detail
+    b.thread.session.push_audio = push
+    b.push(0.5, stamp_ns=b.now, last=True)
+    b.collect()
+    assert b.thread.stats.faults == 1 and b.thread.stats.streams == 2
+
+
 def test_more_input_than_can_be_kept_is_dropped_with_a_fault(bench) -> None:
     b = bench()
     block = np.zeros(16000 * 50, np.float32)

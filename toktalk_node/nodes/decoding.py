@@ -35,6 +35,10 @@ _TIGHT_NS = 2 * NANOSECONDS
 _REST_SECONDS = 0.2
 
 
+class TooSlow(RuntimeError):
+    """Computing takes longer than the sound lasts."""
+
+
 class Decoder(Protocol):
     """What is asked of `toktalk_node.stream.Session`."""
 
@@ -111,6 +115,7 @@ class DecodingThread:
         delay_ns: from the time of a sample to its presentation.
         timeout: seconds without input after which a stream is over.
         backlog: seconds of input that may wait; more is a fault.
+        patience: seconds that frames may be late; more is a fault, and what waits is dropped.
     """
 
     def __init__(
@@ -122,11 +127,12 @@ class DecodingThread:
         delay_ns: int,
         timeout: float = 0.5,
         backlog: float = 65.0,
+        patience: float = 2.0,
     ) -> None:
         self.session, self.playout, self.now = session, playout, now
-        self.delay_ns, self.timeout, self.backlog = delay_ns, timeout, backlog
+        self.delay_ns, self.timeout, self.backlog, self.patience = delay_ns, timeout, backlog, patience
         self.stats = InputStats()
-        self._queue: deque[tuple[float, Sound | Tokens | Future | str]] = deque()
+        self._queue: deque[tuple[int, Sound | Tokens | Future | str]] = deque()
         self._waiting = 0.0
         self._wake = threading.Condition()
         self._stopped = False
@@ -141,11 +147,11 @@ class DecodingThread:
         """Queue input. When more than `backlog` seconds wait, all of it is dropped and the stream ends in a fault."""
         with self._wake:
             self._waiting += _seconds(item)
-            self._queue.append((time.monotonic(), item))
+            self._queue.append((self.now(), item))
             if self._waiting > self.backlog:
                 self._queue.clear()
                 self._waiting = 0.0
-                self._queue.append((0.0, f"more than {self.backlog:.0f} s of sound waited: the decoder is too slow"))
+                self._queue.append((0, f"more than {self.backlog:.0f} s of sound waited: the decoder is too slow"))
             self._wake.notify()
 
     def interrupt(self, played_ns: int) -> Interruption:
@@ -156,7 +162,7 @@ class DecodingThread:
             self._queue.clear()
             self._waiting = 0.0
             self._played_ns = played_ns
-            self._queue.append((time.monotonic(), answer))
+            self._queue.append((0, answer))
             self._wake.notify()
         played, more = answer.result(timeout=10)
         return Interruption(played, dropped + more)
@@ -176,23 +182,23 @@ class DecodingThread:
                     self._wake.wait(self.timeout / 4)
                 if self._stopped:
                     return
-                arrived, item = self._queue.popleft() if self._queue else (0.0, None)
+                arrived_ns, item = self._queue.popleft() if self._queue else (0, None)
                 if isinstance(item, Sound | Tokens):
                     self._waiting -= _seconds(item)
             try:
-                self._handle(item, arrived)
+                self._handle(item, arrived_ns)
             except Exception as error:  # whatever the input did, the node goes on
-                self._fault(f"{type(error).__name__}: {error}")
+                self._fault(str(error) or type(error).__name__)
 
-    def _handle(self, item: object, arrived: float) -> None:
+    def _handle(self, item: object, arrived_ns: int) -> None:
         if item is None:
             stream = self._stream
             if stream and time.monotonic() - stream.heard_at > self.timeout:
                 self._end(f"no sound for {self.timeout:g} s")
         elif isinstance(item, Sound):
-            self._hear(item, arrived)
+            self._hear(item, arrived_ns)
         elif isinstance(item, Tokens):
-            self._read(item, arrived)
+            self._read(item, arrived_ns)
         elif isinstance(item, Future):
             try:
                 item.set_result(self._interrupt())
@@ -202,7 +208,7 @@ class DecodingThread:
         else:
             self._fault(item)
 
-    def _hear(self, sound: Sound, arrived: float) -> None:
+    def _hear(self, sound: Sound, arrived_ns: int) -> None:
         samples, bad = clean(sound.samples)
         self.stats.bad_values += bad
         rate = check_rate(sound.rate)
@@ -211,7 +217,7 @@ class DecodingThread:
         if stream and (again or stream.rate != rate):
             self._end("a new stream began")
             self._muted_until_ns = 0
-        if self._stream and self._too_late(self._stream):
+        if self._stream and self._too_late(self._stream, arrived_ns):
             self._end("the sound came too late to be heard in time; it goes on as a new stream")
         if self.now() < self._muted_until_ns:
             self._muted_until_ns = 0 if sound.last else self._muted_until_ns
@@ -236,13 +242,13 @@ class DecodingThread:
         for i in range(0, len(samples), step):
             piece = samples[i : i + step]
             self._sound(stream, piece)
-            self._decode(stream, lambda piece=piece: self.session.push_audio(piece, rate), arrived)
+            self._decode(stream, lambda piece=piece: self.session.push_audio(piece, rate), arrived_ns)
             if self._interrupted():
                 return
         if sound.last:
             self._end()
 
-    def _read(self, tokens: Tokens, arrived: float) -> None:
+    def _read(self, tokens: Tokens, arrived_ns: int) -> None:
         if self.now() < self._muted_until_ns:
             return
         stream = self._stream
@@ -255,7 +261,7 @@ class DecodingThread:
         chunk = TokenChunk(tokens.chunk.space, tokens.chunk.ids, tokens.chunk.start - stream.first)
         stream.received = chunk.end
         before = stream.frames
-        self._decode(stream, lambda: self.session.push_tokens(chunk), arrived)
+        self._decode(stream, lambda: self.session.push_tokens(chunk), arrived_ns)
         self.stats.seconds += (stream.frames - before) / self.session.fps
         if tokens.last:
             self._end()
@@ -274,18 +280,18 @@ class DecodingThread:
             stamp_ns = now - int(duration * NANOSECONDS)
         return max(stamp_ns, now - self.delay_ns) + self.delay_ns
 
-    def _too_late(self, stream: _Stream) -> bool:
-        """Whether the stream needs a new clock: its sound is overdue, or for a while now its frames cannot be in time.
+    def _too_late(self, stream: _Stream, arrived_ns: int) -> bool:
+        """Whether the stream needs a new clock: its sound came overdue, or for a while now too late for its frames.
 
         A microphone whose clock is slow, by some parts in a million, comes to this after hours.
         """
-        late_ns = self.now() - stream.clock.pts_ns(stream.received, stream.rate)
+        late_ns = arrived_ns - stream.clock.pts_ns(stream.received, stream.rate)
         tight = late_ns > -self.session.look_ahead * NANOSECONDS
         if not tight:
             stream.tight_since = None
         elif stream.tight_since is None:
-            stream.tight_since = self.now()
-        return late_ns > _TOO_LATE_NS or (tight and self.now() - stream.tight_since > _TIGHT_NS)
+            stream.tight_since = arrived_ns
+        return late_ns > _TOO_LATE_NS or (tight and arrived_ns - stream.tight_since > _TIGHT_NS)
 
     def _sound(self, stream: _Stream, samples: np.ndarray, last: bool = False) -> None:
         """Hand sound to the playout in blocks that begin where face frames do."""
@@ -308,11 +314,22 @@ class DecodingThread:
         self.playout.push(stream.clock.pts_ns(stream.sounded, stream.rate), Sounding(chunk, last))
         stream.sounded += len(samples)
 
-    def _decode(self, stream: _Stream, step: Callable[[], FaceChunk], arrived: float) -> None:
+    def _decode(self, stream: _Stream, step: Callable[[], FaceChunk], arrived_ns: int) -> None:
         chunk = step()
-        if len(chunk):
-            self.stats.reaction.append(time.monotonic() - arrived)
         self._show(stream, chunk)
+        if not len(chunk):
+            return
+        now = self.now()
+        self.stats.reaction.append((now - arrived_ns) / NANOSECONDS)
+        behind = (now - stream.clock.pts_ns(chunk.end, chunk.fps)) / NANOSECONDS
+        if behind > self.patience:
+            with self._wake:
+                self._queue = deque(item for item in self._queue if isinstance(item[1], Future))
+                self._waiting = 0.0
+            raise TooSlow(
+                f"frames come {behind:.1f} s too late: this machine computes slower than sound passes; the sound that "
+                "waited was dropped. Take fewer steps, a smaller preset or another device"
+            )
 
     def _show(self, stream: _Stream, chunk: FaceChunk) -> None:
         for i, (weights, head) in enumerate(zip(chunk.weights, chunk.head, strict=True)):
@@ -327,7 +344,7 @@ class DecodingThread:
         stream = self._stream
         if stream.rate:
             self._sound(stream, np.zeros(0, np.float32), last=True)
-        self._decode(stream, self.session.finish, time.monotonic())
+        self._decode(stream, self.session.finish, self.now())
         self._close(detail)
 
     def _close(self, detail: str = "") -> None:

@@ -49,10 +49,13 @@ class Figures:
     """What the supervisor saw on the topics."""
 
     frames: int = 0
-    sounds: int = 0
     first_sound_at: float | None = None
     first_frame_at: float | None = None
-    skew_ns: int = 0
+    streams_at: set[int] = field(default_factory=set)
+    """Epochs of the streams, in ns, as their first events say."""
+    faces_at: set[int] = field(default_factory=set)
+    """Epochs that the stamps and the indices of face frames say."""
+    sounds_at: set[int] = field(default_factory=set)
     level: float = 0.0
     jaw: float = 0.0
     ended: bool = False
@@ -61,6 +64,15 @@ class Figures:
     decoder_text: str = "starting"
     final: bool = False
     """Diagnostics have come since the stream ended."""
+
+    @property
+    def skew_ns(self) -> int:
+        """Largest difference between the clocks that faces and sound of a stream follow."""
+
+        def off(epochs: set[int]) -> int:
+            return max((min(abs(epoch - stream) for stream in self.streams_at) for epoch in epochs), default=0)
+
+        return off(self.faces_at) + off(self.sounds_at) if self.streams_at else 0
 
     def report(self, memory_mb: float) -> dict[str, float | int | None]:
         """The figures of `--once`."""
@@ -87,7 +99,6 @@ class Watcher(Node):
     def __init__(self) -> None:
         super().__init__("toktalk_demo")
         self.figures = Figures()
-        self._epochs: dict[str, int] = {}
         self._changes = {name: self.create_client(ChangeState, f"{name}/change_state") for name in NODES}
         self._states = {name: self.create_client(GetState, f"{name}/get_state") for name in NODES}
         self.create_subscription(AudioFrame, "audio", self._on_input, STREAM_QOS)
@@ -122,21 +133,16 @@ class Watcher(Node):
             figures.first_frame_at = time.monotonic()
         figures.frames += 1
         figures.jaw = float(message.weights[BlendShapes.JAW_OPEN])
-        self._compare("face", message, media_time_ns(message.frame, round(message.rate)))
+        stamp_ns = conversions.from_time(message.header.stamp)
+        figures.faces_at.add(stamp_ns - media_time_ns(message.frame, round(message.rate)))
 
     def _on_sound(self, message: AudioFrame) -> None:
-        self.figures.sounds += 1
-        self._compare("sound", message, media_time_ns(message.start, message.rate))
-
-    def _compare(self, kind: str, message: AudioFrame | BlendShapes, media_ns: int) -> None:
-        """Sound and face of a stream must agree on its epoch: their difference is the skew."""
-        self._epochs[kind] = conversions.from_time(message.header.stamp) - media_ns
-        if len(self._epochs) == 2:
-            self.figures.skew_ns = max(self.figures.skew_ns, abs(self._epochs["face"] - self._epochs["sound"]))
+        stamp_ns = conversions.from_time(message.header.stamp)
+        self.figures.sounds_at.add(stamp_ns - media_time_ns(message.start, message.rate))
 
     def _on_event(self, message: FaceEvent) -> None:
         if message.type == FaceEvent.STREAM_STARTED:
-            self._epochs.clear()
+            self.figures.streams_at.add(conversions.from_time(message.header.stamp))
         elif message.type == FaceEvent.STREAM_ENDED:
             self.figures.ended, self.figures.jaw = True, 0.0
         elif message.type == FaceEvent.FAULT:

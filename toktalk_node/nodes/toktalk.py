@@ -39,7 +39,9 @@ PARAMETERS = (
               choices=tuple(conversions.ENCODINGS)),
     Parameter("frame_id", "head", "Frame of the head at rest, in the header of face messages."),
 )  # fmt: skip
-_PERIOD = 0.005
+_PERIOD = 0.02
+WARM_UP = 16000
+"""Samples, one second."""
 
 
 class ToktalkNode(StreamNode):
@@ -82,6 +84,8 @@ class ToktalkNode(StreamNode):
             guidance=None if self.value("guidance") < 0 else self.value("guidance"),
             device=self.value("device"),
         )
+        self._session.push_audio(np.zeros(WARM_UP, np.float32), WARM_UP)  # the first chunks of a process take long
+        self._session.reset()
         least = self._session.look_ahead + self.value("publish_ahead")
         if self.value("playout_delay") < least:
             self.get_logger().warning(
