@@ -31,7 +31,7 @@ demo: setup
 
 setup: $(STAMPS)/messages
 
-test: setup $(STAMPS)/development
+test: setup lint
 	@scripts/prerequisites.sh test
 	@$(BIN)/python -m pytest -rs $(ARGS)
 
