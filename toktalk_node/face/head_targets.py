@@ -130,7 +130,7 @@ def build_targets(skin: Skin) -> None:
     skin.add(
         "mouthRollLower",
         skin.lips(
-            lambda s, h: _vector(0, low * (0.0060 * h * _arch(s)), -low * _arch(s) * (0.0062 - 0.0040 * h)), 0.009
+            lambda s, h: _vector(0, low * (0.0026 + 0.0044 * h) * _arch(s), -low * _arch(s) * (0.0062 - 0.0040 * h)), 0.009
         ),
     )
     skin.add(
