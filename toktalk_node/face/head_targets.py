@@ -127,18 +127,14 @@ def build_targets(skin: Skin) -> None:
     for name, sign in (("Left", 1), ("Right", -1)):
         _side_targets(skin, name, sign)
 
-    skin.add(
-        "mouthRollLower",
-        skin.lips(
-            lambda s, h: _vector(0, low * (0.0026 + 0.0044 * h) * _arch(s), -low * _arch(s) * (0.0062 - 0.0040 * h)), 0.009
-        ),
-    )
-    skin.add(
-        "mouthRollUpper",
-        skin.lips(
-            lambda s, h: _vector(0, -up * (0.0048 * h * _arch(s)), -up * _arch(s) * (0.0062 - 0.0040 * h)), 0.009
-        ),
-    )
+    def roll_lower(s: np.ndarray, h: np.ndarray) -> np.ndarray:
+        return (low * _arch(s))[..., None] * _vector(0, 0.0026 + 0.0044 * h, -0.0062 + 0.0040 * h)
+
+    def roll_upper(s: np.ndarray, h: np.ndarray) -> np.ndarray:
+        return (up * _arch(s))[..., None] * _vector(0, -0.0048 * h, -0.0062 + 0.0040 * h)
+
+    skin.add("mouthRollLower", skin.lips(roll_lower, 0.009))
+    skin.add("mouthRollUpper", skin.lips(roll_upper, 0.009))
     skin.add(
         "mouthShrugLower",
         skin.lips(
