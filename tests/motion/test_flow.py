@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from toktalk_node.motion.flow import cfm_loss, cosine_time, straight_path
+from toktalk_node.motion.flow import cfm_loss, cosine_time, difference_loss, straight_path
 from toktalk_node.motion.solver import euler, guided, solver_times
 
 
@@ -24,6 +24,13 @@ def test_loss_weighs_channels_and_leaves_known_frames_out() -> None:
     loss = cfm_loss(predicted, target, torch.tensor([3.0, 1.0]), torch.tensor([[[1.0], [0.0]]]))
     assert loss.item() == pytest.approx((3 * 1 + 1 * 4) / 4)
     assert cfm_loss(predicted, target, torch.ones(2), torch.zeros(1, 2, 1)).item() == 0
+
+
+def test_difference_loss_is_of_what_trembles_and_of_unknown_neighbours() -> None:
+    steady, known = torch.full((1, 4, 1), 5.0), torch.tensor([[[0.0], [1.0], [1.0], [1.0]]])
+    assert difference_loss(steady, torch.zeros(1, 4, 1), torch.ones(1), known).item() == 0
+    trembling = torch.tensor([[[9.0], [1.0], [-1.0], [1.0]]])
+    assert difference_loss(trembling, torch.zeros(1, 4, 1), torch.ones(1), known).item() == pytest.approx(4)
 
 
 def test_times_run_from_zero_to_one_evenly_or_by_the_cosine() -> None:

@@ -4,10 +4,11 @@ import pytest
 import torch
 
 from toktalk_node.motion.config import MotionConfig, preset
-from toktalk_node.motion.unet import CausalConv, VelocityUNet, block_causal_mask
+from toktalk_node.motion.unet import CausalConv, VelocityUNet, block_causal_mask, hold_last
 
 TINY = dict(condition_width=5, channels=16, heads=2, head_width=8, feed_forward=2, time_width=16, overlap=4)
-MINI = MotionConfig(**TINY, down_stages=1, middle_stages=2, blocks=1)
+KNOWN = 4
+MINI = MotionConfig(**TINY, down_stages=1, middle_stages=2, blocks=1, predicts="motion", hold_known=True)
 PAPER = MotionConfig(**TINY, down_stages=2, middle_stages=3, blocks=2)
 
 
@@ -21,7 +22,7 @@ def network(config: MotionConfig) -> VelocityUNet:
 def inputs(config: MotionConfig, frames: int, batch: int = 2) -> dict[str, torch.Tensor]:
     generator = torch.Generator().manual_seed(1)
     known = torch.zeros(batch, frames, 1)
-    known[:, :4] = 1
+    known[:, :KNOWN] = 1
     motion = torch.randn(batch, frames, config.motion_width, generator=generator)
     return {
         "x": torch.randn(batch, frames, config.motion_width, generator=generator),
@@ -41,7 +42,8 @@ def test_no_output_before_a_perturbed_chunk_changes(config: MotionConfig, chunk:
     before = net(**given, chunk=chunk, offset=offset)
     for frame in range(frames):
         chunk_start = max(0, (frame + offset) // chunk * chunk - offset)
-        for name in ("x", "condition", "known", "mask"):
+        given_again = ["known"] if frame < KNOWN else []  # what is not known is zero, always
+        for name in ["x", "condition", *given_again]:
             changed = {k: v.clone() for k, v in given.items()}
             changed[name][:, frame] += 3
             after = net(**changed, chunk=chunk, offset=offset)
@@ -73,6 +75,22 @@ def test_causal_conv_equals_a_padded_convolution() -> None:
         padded = torch.nn.functional.pad(x.transpose(1, 2), (kernel - stride, 0))
         expected = torch.nn.functional.conv1d(padded, weight, conv.linear.bias, stride=stride).transpose(1, 2)
         torch.testing.assert_close(conv(x), expected)
+
+
+def test_the_last_known_frame_is_held() -> None:
+    known = torch.tensor([[[1.0], [2.0], [0.0], [0.0]], [[0.0]] * 4])
+    mask = torch.tensor([[[1.0], [1.0], [0.0], [0.0]], [[0.0]] * 4])
+    assert hold_last(known, mask)[..., 0].tolist() == [[1, 2, 2, 2], [0, 0, 0, 0]]
+
+
+def test_a_predicted_motion_becomes_the_velocity_that_leads_to_it() -> None:
+    config = MotionConfig(**TINY, down_stages=1, middle_stages=1, blocks=1, predicts="motion")
+    net, given = VelocityUNet(config), inputs(config, 12)
+    torch.nn.init.constant_(net.head.bias, 0.7)  # with the head's weight at zero, x_1 = 0.7 everywhere
+    given["t"] = torch.tensor([0.0, 0.6])
+    velocity = net(**given, chunk=6)
+    torch.testing.assert_close(velocity[0], 0.7 - given["x"][0])
+    torch.testing.assert_close(given["x"][1] + 0.4 * velocity[1], torch.full((12, 55), 0.7))
 
 
 def test_odd_windows_and_chunks_are_refused() -> None:

@@ -1,7 +1,7 @@
 """Sizes of the motion model, and its presets."""
 
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Literal
 
 from toktalk_node.face.arkit import MOTION_WIDTH
 
@@ -38,6 +38,12 @@ class MotionConfig:
     """Transformer blocks per stage."""
     time_width: int = 1024
     """Width of the embedding of the flow's time."""
+    predicts: Literal["velocity", "motion"] = "velocity"
+    """What the last layer gives: the velocity itself, as in the papers, or the motion x_1 at the end of the path, of
+    which the velocity (x_1 - x_t) / (1 - t) is made. With the second, no noise has to pass through the network, which
+    a small one does badly: the face trembles less. Flow, loss and solver are the same."""
+    hold_known: bool = False
+    """Whether the last known frame stands in for those not known yet, instead of zeros: slow channels go on from it."""
     look_ahead: int = 0
     """Frames of condition beyond the newest motion frame: motion frame i is paired with condition frame
     i + look_ahead. Each adds 1 / fps seconds of wait."""
@@ -56,6 +62,8 @@ class MotionConfig:
         for name in f"{widths} down_stages middle_stages blocks fps steps".split():
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, not {getattr(self, name)}")
+        if self.predicts not in ("velocity", "motion"):
+            raise ValueError(f"predicts must be velocity or motion, not {self.predicts!r}")
         for name in ("look_ahead", "guidance"):
             if getattr(self, name) < 0:
                 raise ValueError(f"{name} must not be negative, but is {getattr(self, name)}")
@@ -74,7 +82,17 @@ def check_even(name: str, frames: int) -> None:
 
 
 _PRESETS: dict[str, dict[str, Any]] = {
-    "mini": dict(channels=256, heads=4, feed_forward=2, down_stages=1, middle_stages=3, blocks=1, time_width=256),
+    "mini": dict(
+        channels=256,
+        heads=4,
+        feed_forward=2,
+        down_stages=1,
+        middle_stages=3,
+        blocks=1,
+        time_width=256,
+        predicts="motion",
+        hold_known=True,
+    ),
     "paper": dict(chunk=20, steps=20),
 }
 PRESETS: tuple[str, ...] = tuple(_PRESETS)

@@ -33,3 +33,9 @@ def cfm_loss(predicted: Tensor, target: Tensor, channel_weight: Tensor, frame_we
     """
     weight = channel_weight * frame_weight
     return ((predicted - target).square() * weight).sum() / weight.sum().clamp_min(1e-6)
+
+
+def difference_loss(predicted: Tensor, target: Tensor, channel_weight: Tensor, frame_weight: Tensor) -> Tensor:
+    """`cfm_loss` of the change from frame to frame: the share of the error that is seen as trembling."""
+    both = frame_weight[:, 1:] * frame_weight[:, :-1]
+    return cfm_loss(predicted.diff(dim=1), target.diff(dim=1), channel_weight, both)

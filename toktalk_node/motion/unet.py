@@ -16,6 +16,10 @@ from torch import Tensor, nn
 
 from toktalk_node.motion.config import MotionConfig, check_even
 
+MIN_REMAINING = 0.3
+"""Least 1 - t that a predicted motion is divided by, so that late times do not outweigh all others in the loss. Later
+than that the network's output leans towards x_t; the velocity stays exact."""
+
 
 def block_causal_mask(frames: int, chunk: int, offset: int = 0, device: torch.device | None = None) -> Tensor:
     """Bool [frames, frames]; [i, j] is true where frame i may see frame j: j's chunk is not after i's.
@@ -24,6 +28,14 @@ def block_causal_mask(frames: int, chunk: int, offset: int = 0, device: torch.de
     """
     index = torch.div(torch.arange(frames, device=device) + offset, chunk, rounding_mode="floor")
     return index[None, :] <= index[:, None]
+
+
+def hold_last(known: Tensor, mask: Tensor) -> Tensor:
+    """`known` [batch, frames, motion] whose first frames are given, by `mask` [batch, frames, 1]; the others take the
+    value of the last given one, or zeros where none is."""
+    last = mask.sum(1, keepdim=True).long() - 1
+    held = known.gather(1, last.clamp_min(0).expand(-1, -1, known.shape[-1])) * (last >= 0)
+    return torch.where(mask > 0, known, held)
 
 
 class CausalConv(nn.Module):
@@ -145,6 +157,8 @@ class VelocityUNet(nn.Module):
             half = block_causal_mask(frames // 2, chunk // 2, offset // 2, x.device)
 
         time = self.time(t)
+        if self.config.hold_known:
+            known = hold_last(known, mask)
         h = torch.cat([x, condition, known, mask], dim=-1)
         skips: list[Tensor] = []
         for i, stage in enumerate(self.down):
@@ -159,4 +173,7 @@ class VelocityUNet(nn.Module):
             if last:
                 h = self.upsample(h.repeat_interleave(2, dim=1))
             h = stage(torch.cat([h, skips.pop()], dim=-1), time, full if last else half)
-        return self.head(h)
+        out = self.head(h)
+        if self.config.predicts == "motion":
+            out = (out - x) / (1 - t).clamp_min(MIN_REMAINING)[:, None, None]
+        return out

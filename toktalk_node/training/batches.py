@@ -19,7 +19,7 @@ EASE_SECONDS = 0.4
 class Windows:
     """How windows are drawn."""
 
-    batch: int = 48
+    batch: int = 24
     """Windows per step."""
     frames: int = 64
     """Frames per window; even."""

@@ -26,7 +26,7 @@ from toktalk_node.face.arkit import INDEX
 from toktalk_node.face.rest import REST
 from toktalk_node.motion import checkpoint
 from toktalk_node.motion.config import MotionConfig, preset
-from toktalk_node.motion.flow import cfm_loss, cosine_time, straight_path
+from toktalk_node.motion.flow import cfm_loss, cosine_time, difference_loss, straight_path
 from toktalk_node.motion.model import MIN_MOTION_STD, MotionModel
 from toktalk_node.training.batches import Batch, Sampler, Windows
 from toktalk_node.training.shards import DataError, MotionData
@@ -65,6 +65,9 @@ class TrainingConfig:
     aperture_weight: float = 5.0
     """Weight of the opening between the lips, jawOpen - mouthClose, as one more channel of the loss: errors that part
     shut lips, or shut open ones, are the most visible."""
+    difference_weight: float = 1.0
+    """Weight of the loss on changes from frame to frame: less trembling, most of all of the head, for a little less
+    precise lips."""
     unused_weight: float = 0.1
     """Weight of channels that do not move in the data."""
     bf16: bool = False
@@ -131,7 +134,7 @@ class MotionTrainer:
         return loss.item()
 
     def loss(self, batch: Batch) -> Tensor:
-        """CFM loss of a batch, the opening between the lips included as one more channel."""
+        """CFM loss of a batch, the opening between the lips as one more channel, and the loss on changes."""
         model, config = self.model, self.config
         t = cosine_time(batch.t)
         x_t, dx_t = straight_path(batch.noise, batch.motion, t)
@@ -142,9 +145,10 @@ class MotionTrainer:
             predicted = model.net(x_t, t, batch.condition, known, batch.known, batch.chunk, batch.offset)
         predicted = predicted.float()
         shapes = cfm_loss(predicted, dx_t, self.channel_weight, batch.weight)
+        changes = difference_loss(predicted, dx_t, self.channel_weight, batch.weight)
         opening = cfm_loss(predicted @ self.aperture, dx_t @ self.aperture, x_t.new_ones(1), batch.weight)
         total, extra = self.channel_weight.sum(), config.aperture_weight
-        return (shapes * total + opening * extra) / (total + extra)
+        return (shapes * total + opening * extra) / (total + extra) + config.difference_weight * changes
 
     @torch.no_grad()
     def validate(self, batches: int = 4) -> float:
