@@ -307,12 +307,12 @@ def _table(figures: Figures) -> Table:
     level_db = 20 * np.log10(max(figures.level, 1e-4))
     table.add_row("sound", ProgressBar(total=60, completed=max(level_db + 60, 0), width=40), f"{level_db:5.0f} dB")
     table.add_row("jaw", ProgressBar(total=1, completed=figures.jaw, width=40), f"{figures.jaw:5.2f}")
-    decoder = figures.decoder
+    number = {name: float(value) for name, value in figures.decoder.items()}
     table.add_row(
         "",
-        f"frames {figures.frames}  late {decoder.get('late_frames', 0)}  underruns {decoder.get('underruns', 0)}",
-        f"latency {decoder.get('reaction_p50_ms', '-')} ms (p99 {decoder.get('reaction_p99_ms', '-')})  "
-        f"load {decoder.get('rtf', '-')}",
+        f"frames {figures.frames}  late {number.get('late_frames', 0):.0f}  underruns {number.get('underruns', 0):.0f}",
+        f"latency {number.get('reaction_p50_ms', 0):.0f} ms (p99 {number.get('reaction_p99_ms', 0):.0f})  "
+        f"load {number.get('rtf', 0):.2f}",
     )
     table.add_row("", figures.fault or figures.decoder_text, "")
     return table
