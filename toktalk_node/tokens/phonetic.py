@@ -183,8 +183,12 @@ class PhoneticTokenizer:
 
     @torch.no_grad()
     def embed(self, ids: np.ndarray) -> np.ndarray:
-        """Embeddings float32 [n, 64] of ids [n, 1]; ValueError where an id is out of range."""
-        return self.model.autoencoder.embed(torch.from_numpy(self.space.check(ids)[:, 0])).numpy()
+        """Embeddings float32 [n, 64] of ids [n, 1]; ValueError where an id is out of range.
+
+        Each is computed alone, for a matrix product of more rows may differ in its last bits.
+        """
+        rows = [self.model.autoencoder.embed(token) for token in torch.from_numpy(self.space.check(ids))]
+        return torch.cat([torch.empty(0, self.space.width), *rows]).numpy()
 
     @torch.no_grad()
     def phones(self, ids: np.ndarray) -> np.ndarray:
