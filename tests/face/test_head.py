@@ -9,7 +9,10 @@ from toktalk_node.face.arkit import BLENDSHAPES, mirrored
 from toktalk_node.face.gltf import SCALE, write_glb
 from toktalk_node.face.head import HEAD_FILE, PIVOT, build
 from toktalk_node.face.head_parts import EYE_RADII, EYE_YAW, _rotation, eye_centre, lids
-from toktalk_node.face.head_skin import COLUMNS, MOUTH_Y, OUTLINE, SEAM
+from toktalk_node.face.head_skin import BACK_OF_LIPS, COLUMNS, MOUTH_Y, OUTLINE, SEAM
+
+LIPS, RIM = ((row - BACK_OF_LIPS) * COLUMNS for row in (SEAM, OUTLINE))
+"""First vertices of these rows in the mesh `skin`."""
 
 
 @pytest.fixture(scope="module")
@@ -24,7 +27,7 @@ def posed(mesh, **weights: float) -> np.ndarray:
 
 def seam(vertices: np.ndarray) -> np.ndarray:
     """Upper minus lower lip along the mouth, [columns, 3]."""
-    row = vertices[SEAM * COLUMNS : (SEAM + 1) * COLUMNS]
+    row = vertices[LIPS : LIPS + COLUMNS]
     upper = np.arange(1, COLUMNS // 2)
     return row[upper] - row[COLUMNS - upper]
 
@@ -51,7 +54,7 @@ def test_the_jaw_moves_its_bones_and_leaves_the_upper_teeth(meshes):
 
 @pytest.mark.parametrize("name", ["mouthPucker", "mouthFunnel"])
 def test_rounding_narrows_and_pushes_out(meshes, name):
-    outline = slice(OUTLINE * COLUMNS, (OUTLINE + 1) * COLUMNS)
+    outline = slice(RIM, RIM + COLUMNS)
     rest, round_ = (posed(meshes["skin"], **w)[outline] for w in ({}, {name: 1.0}))
     assert np.ptp(round_[:, 0]) < 0.65 * np.ptp(rest[:, 0])
     assert (round_[:, 2] - rest[:, 2]).min() > 0.004
@@ -59,7 +62,7 @@ def test_rounding_narrows_and_pushes_out(meshes, name):
 
 
 def test_smile_and_frown_move_the_corners_up_and_down(meshes):
-    corner = {"Left": SEAM * COLUMNS, "Right": SEAM * COLUMNS + COLUMNS // 2}
+    corner = {"Left": LIPS, "Right": LIPS + COLUMNS // 2}
     for side, vertex in corner.items():
         other = corner["Right" if side == "Left" else "Left"]
         smile, frown = (meshes["skin"].part.targets[f"mouth{kind}{side}"] for kind in ("Smile", "Frown"))
@@ -96,7 +99,7 @@ def test_a_gaze_turns_the_iris_within_the_eye(meshes):
 
 def test_the_tongue_comes_out_between_the_lips(meshes):
     tongue, skin = meshes["tongue"], meshes["skin"]
-    lip = skin.part.vertices[SEAM * COLUMNS + 3 * COLUMNS // 4]
+    lip = skin.part.vertices[LIPS + 3 * COLUMNS // 4]
     assert tongue.part.vertices[:, 2].max() < lip[2] - 0.008
     out = posed(tongue, tongueOut=1.0)
     assert out[:, 2].max() > lip[2] + 0.008

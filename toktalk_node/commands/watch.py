@@ -1,6 +1,14 @@
 """`toktalk watch`: print the face that a bridge sends, live."""
 
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
 import typer
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from toktalk_node.bridge.client import Client, Frame
 
 BAR = 24
 SHOWN = 16
@@ -17,7 +25,8 @@ def watch(
 
     try:
         with Client(endpoint, stream=stream or None) as client:
-            (_lines if json else _screen)(client, seconds)
+            show = _lines if json else _screen
+            show(client, seconds)
     except (ConnectionError, ValueError) as error:
         typer.echo(str(error), err=True)
         raise typer.Exit(1) from error
@@ -25,7 +34,7 @@ def watch(
         pass
 
 
-def _frames(client, seconds: float):  # noqa: ANN001, ANN202
+def _frames(client: "Client", seconds: float) -> "Iterator[Frame | None]":
     """Frames until `seconds` have passed, None in quiet moments."""
     import time
 
@@ -38,7 +47,7 @@ def _frames(client, seconds: float):  # noqa: ANN001, ANN202
         yield None
 
 
-def _lines(client, seconds: float) -> None:  # noqa: ANN001
+def _lines(client: "Client", seconds: float) -> None:
     import sys
 
     import msgspec
@@ -59,11 +68,11 @@ def _lines(client, seconds: float) -> None:  # noqa: ANN001
             return
 
 
-def _screen(client, seconds: float) -> None:  # noqa: ANN001
+def _screen(client: "Client", seconds: float) -> None:
     from rich.live import Live
     from rich.table import Table
 
-    def picture(frame, late_ms: float) -> Table:  # noqa: ANN001
+    def picture(frame: "Frame | None", late_ms: float) -> Table:
         table = Table.grid(padding=(0, 1))
         if frame is None:
             table.add_row(f"waiting for a face; streams: {', '.join(client.streams) or 'none yet'}")

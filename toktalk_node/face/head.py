@@ -40,9 +40,11 @@ def build() -> list[Mesh]:
     grid = Skin()
     build_targets(grid)
     face = Part(grid.vertices, grid.triangles, grid.color, grid.targets)
-    skin = joined([face, *lids(1), *lids(-1), ear(1), ear(-1)])
+    inside = grid.in_mouth(grid.triangles)
+    skin = joined([face.only(~inside), *lids(1), *lids(-1), ear(1), ear(-1)])
     meshes = [
         Mesh("skin", skin, 0.62),
+        Mesh("mouth", face.only(inside), 1.0, unlit=True),
         Mesh("eyes", joined([eye(1), eye(-1)]), 0.18),
         Mesh("glints", joined([glint(1), glint(-1)]), 1.0, unlit=True),
         Mesh("teeth", joined([teeth(upper=True), teeth(upper=False)]), 0.30),

@@ -48,6 +48,15 @@ class Part:
             self.triangles = self.triangles[:, ::-1]
         return self
 
+    def only(self, chosen: np.ndarray) -> "Part":
+        """The triangles `chosen` (bool [m]) with the vertices that they need, in their order."""
+        triangles = self.triangles[chosen]
+        used = np.unique(triangles)
+        place = np.zeros(len(self.vertices), int)
+        place[used] = np.arange(len(used))
+        targets = {name: shape[used] for name, shape in self.targets.items() if shape[used].any()}
+        return Part(self.vertices[used], place[triangles], self.color[used], targets)
+
 
 def joined(parts: list[Part]) -> Part:
     """All `parts` as one, with the union of their targets."""

@@ -36,7 +36,8 @@ _ROWS = np.array([
     (0.0268, 0.0052, 0.0068, 0.0026),
     (0.0275, 0.0068, 0.0090, 0.0006),
 ])  # fmt: skip
-SEAM, OUTLINE = 7, 11
+BACK_OF_LIPS, SEAM, OUTLINE = 4, 7, 11
+"""Rows: where the mouth's bag meets the lips, where the lips meet, and the rim of their red."""
 _FOLLOW = np.array([0, 0, 0.1, 0.4, 0.8, 1, 1, 1, 1, 1, 1, 1])
 """How far each row follows the lips."""
 
@@ -183,6 +184,10 @@ class Skin:
         color[: len(lip)] = lip[:, None]
         poles = np.stack([_THROAT, _SKIN])
         return np.concatenate([color.reshape(-1, 3), poles])
+
+    def in_mouth(self, triangles: np.ndarray) -> np.ndarray:
+        """Which triangles [m, 3] line the mouth's bag, where no light comes."""
+        return ((triangles < (BACK_OF_LIPS + 1) * COLUMNS) | (triangles == self.rings * COLUMNS)).all(axis=1)
 
     # ---- fields on the grid ----
 

@@ -53,7 +53,6 @@ class HeadRenderer:
         shine = np.concatenate([np.full(len(m.part.vertices), (1 - m.roughness) ** 2) for m in meshes])
         self._shine = shine.astype(np.float32)[:, None]
         self._albedo = np.concatenate([linear(m.part.color.clip(0, 1)) for m in meshes]).astype(np.float32)
-        self._polish = np.minimum(4 * self._albedo.mean(axis=1, keepdims=True), 1)
         self._triangles = np.concatenate([m.part.triangles + o for m, o in zip(meshes, offsets, strict=False)])
         for mesh, low, high in zip(meshes, offsets, offsets[1:], strict=False):
             rest = normals(mesh.part, mesh.part.vertices)
@@ -117,7 +116,7 @@ class HeadRenderer:
             half /= np.linalg.norm(half, axis=1, keepdims=True)
             facing = np.maximum((normal * half).sum(1, keepdims=True), 0)
             gloss += strength * facing ** (8 + 80 * self._shine) * (lambert > 0)
-        lit = self._albedo * light + gloss * (0.05 + 0.5 * self._shine) * self._polish
+        lit = self._albedo * light + gloss * (0.05 + 0.5 * self._shine)
         lit = np.where(self._unlit[:, None], self._albedo, lit)
         return (255 * np.minimum(lit, 1) ** (1 / 2.2)).astype(np.float32)
 

@@ -5,9 +5,9 @@ import { Box3, Color, DirectionalLight, HemisphereLight, PerspectiveCamera, Scen
 const FIELD = 22; // degrees
 const SLOW = 60; // ms for a picture beyond which fewer pixels are drawn
 const FAST = 21; // ms below which more are
-const COARSEST = 0.5; // pixels drawn for one of the page's, at least
+const COARSEST = 0.5; // samples along a pixel's side, at least
 
-/** Whether WebGL runs on the CPU here, where smooth edges cost more than they give. `?quality=high` has them anyway. */
+/** Whether WebGL runs on the CPU here, where smooth edges cost too much. `?quality=high` has them anyway. */
 function onCpu() {
   if (new URLSearchParams(location.search).get("quality") === "high") return false;
   const gl = document.createElement("canvas").getContext("webgl2");
@@ -20,9 +20,10 @@ function onCpu() {
 export class Stage {
   constructor(canvas) {
     this.cpu = onCpu();
-    this.renderer = new WebGLRenderer({ canvas, antialias: !this.cpu, alpha: true });
-    this.ratio = Math.min(devicePixelRatio, this.cpu ? 1 : 2);
-    this.best = this.ratio;
+    // 2 x 2 samples a pixel instead of multisampling, which extrapolates colours beyond the lips' small triangles
+    this.renderer = new WebGLRenderer({ canvas, antialias: false, alpha: true });
+    this.best = this.cpu ? 1 : 2;
+    this.ratio = this.best;
     this.pace = { since: 0, count: 0 };
     this.scene = new Scene();
     this.camera = new PerspectiveCamera(FIELD, 1, 0.02, 50);
@@ -92,7 +93,7 @@ export class Stage {
     const each = (now - this.pace.since) / 30;
     this.pace = { since: now, count: 0 };
     const next = each > SLOW ? this.ratio * 0.8 : each < FAST ? this.ratio / 0.8 : this.ratio;
-    const ratio = Math.min(Math.max(next, Math.min(COARSEST, this.best)), this.best);
+    const ratio = Math.min(Math.max(next, COARSEST), this.best);
     if (ratio === this.ratio || document.hidden) return;
     this.ratio = ratio;
     this.resize();
