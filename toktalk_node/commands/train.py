@@ -24,7 +24,7 @@ def motion(
     steps: Annotated[int | None, typer.Option(min=1, help="Number of steps, instead of a time budget.")] = None,
     resume: Annotated[bool, typer.Option(help="Continue the run in --out, within the budget of both.")] = False,
     look_ahead: Annotated[int, typer.Option(min=0, help="Frames of condition beyond the newest motion frame.")] = 0,
-    batch: Annotated[int, typer.Option(min=1, help="Windows per step.")] = 48,
+    batch: Annotated[int, typer.Option(min=1, help="Windows per step.")] = 24,
     learning_rate: Annotated[float, typer.Option(min=0, help="Peak of the learning rate.")] = 1.5e-3,
     seed: Annotated[int, typer.Option(help="Seed of weights, windows and noise.")] = 0,
     device: Annotated[str, typer.Option(help="cpu, cuda, ...")] = "cpu",
