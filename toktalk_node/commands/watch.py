@@ -6,8 +6,6 @@ from typing import TYPE_CHECKING
 import typer
 
 if TYPE_CHECKING:
-    from rich.table import Table
-
     from toktalk_node.bridge.client import Client, Frame
 
 BAR = 24

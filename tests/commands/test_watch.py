@@ -20,7 +20,8 @@ def run(bridge: Bridge, *options: str) -> str:
     def publish() -> None:
         clock, k = Clock(time.time_ns()), 0
         while not done.wait(0.1):
-            bridge.publish_face(FaceChunk(np.full((5, 52), 0.5, np.float32), np.zeros((5, 3), np.float32), 50, k), clock)
+            chunk = FaceChunk(np.full((5, 52), 0.5, np.float32), np.zeros((5, 3), np.float32), 50, k)
+            bridge.publish_face(chunk, clock)
             k += 5
 
     thread = threading.Thread(target=publish)
