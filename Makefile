@@ -31,7 +31,7 @@ demo: setup
 
 setup: $(STAMPS)/messages
 
-test: setup lint
+test: setup $(STAMPS)/development
 	@scripts/prerequisites.sh test
 	@$(BIN)/python -m pytest -rs $(ARGS)
 
