@@ -201,6 +201,7 @@ def test_receivers_of_the_bridge_get_the_stream_and_can_interrupt_it(graph: Grap
         reader.start()
         reader.join(20)
         assert len(frames) == 30 and [f.index for f in frames] == sorted({f.index for f in frames})
+        graph.wait(lambda: graph.listener.faces[-1][1].frame >= frames[-1].index)
         stamps = {m.frame: conversions.from_time(m.header.stamp) for _, m in graph.listener.faces}
         assert all(frame.pts_ns == stamps[frame.index] for frame in frames)
         assert client.interrupt().played_frames > 10
