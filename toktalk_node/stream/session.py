@@ -19,6 +19,7 @@ import torch
 
 from toktalk_node.face.arkit import BLENDSHAPES, MOTION_WIDTH
 from toktalk_node.face.rest import REST, clamp, gate, to_rest
+from toktalk_node.face.smooth import Smoother
 from toktalk_node.signals import NANOSECONDS, FaceChunk, TokenChunk
 from toktalk_node.speech.resample import Resampler
 from toktalk_node.speech.source import check_rate, clean
@@ -91,6 +92,7 @@ class Session:
         self.decoder, self.tokenizer = decoder, tokenizer
         self.stats = SessionStats()
         self._motion = MotionStream(decoder, seed)
+        self._smoother = Smoother(config.fps)
         self._poses: deque[np.ndarray] = deque(maxlen=_POSES * config.fps)
         self.reset()
 
@@ -143,6 +145,7 @@ class Session:
     def reset(self) -> None:
         """Forget the stream; the next input begins another."""
         self._motion.reset()
+        self._smoother.reset()
         self._tokens = None
         self._resampler: Resampler | None = None
         self._gate = VoiceGate()
@@ -240,8 +243,8 @@ class Session:
         return self._chunk(shown, start)
 
     def _shown(self, motion: np.ndarray) -> np.ndarray:
-        """The motion as it is given out: valid, and its mouth at rest where nobody speaks."""
-        motion = clamp(gate(motion, self._open[: len(motion)]))
+        """The motion as it is given out: valid, steady, and its mouth at rest where nobody speaks."""
+        motion = self._smoother.push(clamp(gate(motion, self._open[: len(motion)])))
         self._open = self._open[len(motion) :]
         self._frame += len(motion)
         self._poses.extend(motion)
