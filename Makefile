@@ -12,8 +12,8 @@ SHELL := bash
 
 PYTHON ?= python3
 ARGS ?=
-# Where pip finds PyTorch without CUDA, for machines without a GPU; empty to use pip's own index alone.
-TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
+# An index with PyTorch's builds without CUDA, for machines without a GPU; without one, pip's own sources serve.
+TORCH_INDEX ?=
 
 VENV := $(CURDIR)/.venv
 BIN := $(VENV)/bin
@@ -48,7 +48,7 @@ $(STAMPS)/environment:
 	@$(PIP) "pip>=23" "setuptools>=64,<80" wheel
 	@mkdir -p $(STAMPS) && touch $@
 
-# The build without CUDA is a twentieth of the size: from pip's own sources, else from PyTorch's.
+# The build without CUDA is a twentieth of the size: from pip's own sources, else from TORCH_INDEX.
 $(STAMPS)/torch: $(STAMPS)/environment constraints.txt
 	@echo "==> PyTorch"
 	@if command -v nvidia-smi >/dev/null && nvidia-smi >/dev/null 2>&1; then $(PIP) torch; else \
