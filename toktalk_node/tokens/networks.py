@@ -43,6 +43,38 @@ class PhoneNetwork(nn.Module):
         return self.exit(functional.gelu(x)).transpose(1, 2).log_softmax(dim=-1)
 
 
+class PhoneStream:
+    """The phone network on one stream: each step computes its new frames alone, behind zeros before the first.
+
+    Convolutions are written as matrix products of their taps: for two frames at a time that is several times faster.
+    """
+
+    @torch.no_grad()
+    def __init__(self, network: PhoneNetwork) -> None:
+        self.network = network
+        convolutions = (network.entry, *network.layers)
+        self._weights = [conv.weight.permute(0, 2, 1).flatten(1) for conv in convolutions]
+        self._before = [torch.zeros(c.dilation[0] * (c.kernel_size[0] - 1), c.in_channels) for c in convolutions]
+        self.step(torch.zeros(network.CONTEXT, MEL + PROSODY))
+
+    @torch.no_grad()
+    def step(self, features: Tensor) -> Tensor:
+        """Log-probabilities [n, 40] after the next features [n, 43]; they stand for frames `AHEAD` earlier."""
+        net = self.network
+        x = self._convolve(0, net.entry, features * 0.5)
+        for i, (conv, mix, norm) in enumerate(zip(net.layers, net.mixes, net.norms, strict=True), 1):
+            y = functional.gelu(self._convolve(i, conv, norm(x)))
+            x = x + functional.linear(y, mix.weight[..., 0], mix.bias)
+        return functional.linear(functional.gelu(x), net.exit.weight[..., 0], net.exit.bias).log_softmax(dim=-1)
+
+    def _convolve(self, layer: int, conv: nn.Conv1d, x: Tensor) -> Tensor:
+        """The next n outputs of a causal convolution, from its next n inputs [n, channels]."""
+        rows = torch.cat([self._before[layer], x])
+        self._before[layer] = rows[len(x) :]
+        taps = [rows[k * conv.dilation[0] :][: len(x)] for k in range(conv.kernel_size[0])]
+        return functional.linear(torch.cat(taps, dim=1), self._weights[layer], conv.bias)
+
+
 class TokenAutoencoder(nn.Module):
     """What a token keeps: phone posteriors and prosody of its two frames, through a finite scalar quantizer.
 

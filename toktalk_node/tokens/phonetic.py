@@ -34,7 +34,7 @@ from toktalk_node.tokens.frontend import (
     FrontEnd,
     FrontEndMeans,
 )
-from toktalk_node.tokens.networks import FRAMES_PER_TOKEN, PhoneNetwork, TokenAutoencoder
+from toktalk_node.tokens.networks import FRAMES_PER_TOKEN, PhoneNetwork, PhoneStream, TokenAutoencoder
 from toktalk_node.tokens.phone_loop import PhoneLoop
 
 SPACE = "phonetic"
@@ -111,7 +111,8 @@ class PhoneticStream:
         self._front = FrontEnd(model.means(), block=FRAMES_PER_TOKEN)
         self._front.push(np.zeros(SAMPLES))
         self._cepstra: np.ndarray | None = None
-        self._features = np.zeros((PhoneNetwork.CONTEXT + FRAMES_PER_TOKEN, MEL + PROSODY), np.float32)
+        self._network = PhoneStream(model.network)
+        self._prosody = np.zeros((self._DELAY * FRAMES_PER_TOKEN + 1, PROSODY), np.float32)
         self._clarity = np.zeros(DELTA_AHEAD + FRAMES_PER_TOKEN, np.float32)
         self._belief = model.loop.start(1)
         frames = FRAMES_PER_TOKEN + model.config.lag
@@ -141,15 +142,15 @@ class PhoneticStream:
         if self._cepstra is None:
             self._cepstra = np.repeat(block.cepstra[:1], 2 * DELTA_AHEAD + two, axis=0)
         self._cepstra = np.concatenate([self._cepstra[two:], block.cepstra])
-        news = np.concatenate([block.mel, block.prosody], axis=1)
-        self._features = np.concatenate([self._features[two:], news])
+        self._prosody = np.concatenate([self._prosody[two:], block.prosody])
+        log_phones = self._network.step(torch.from_numpy(np.concatenate([block.mel, block.prosody], axis=1)))
         self._clarity = np.concatenate([self._clarity[two:], block.clarity])
         self._blocks += 1
         if self._blocks < 3:
             return []
         likelihoods = self.model.likelihoods(
             differences(torch.from_numpy(self._cepstra)),
-            self.model.network(torch.from_numpy(self._features)[None])[0],
+            log_phones,
             torch.from_numpy(self._clarity[:two]),
         )
         for likelihood in likelihoods[:, None]:
@@ -160,7 +161,7 @@ class PhoneticStream:
             return []
         beliefs, scores = torch.stack(tuple(self._beliefs)), torch.stack(tuple(self._likelihoods))
         posteriors = self.model.loop.posteriors(beliefs, scores, two)
-        prosody = torch.from_numpy(self._features[-9:-7, MEL:])
+        prosody = torch.from_numpy(self._prosody[:two])
         autoencoder = self.model.autoencoder
         return [int(autoencoder.encode(autoencoder.inputs(posteriors[0], prosody)))]
 
