@@ -28,7 +28,8 @@ LOOK_AHEAD = (DELAY * HOP + (WINDOW - HOP) // 2) / RATE
 
 HANGOVER = 10
 RELEASE = 5
-OPEN, STAY = 0.5, 0.25
+OPEN, STAY = 0.35, 0.20
+"""Probability of speech at which the gate opens, and at which it stays open."""
 VERSION = 1
 WEIGHTS = Path(__file__).with_name("vad.safetensors")
 
@@ -140,7 +141,7 @@ class VoiceGate:
         state.hops += 1
         if state.hops <= DELAY or (state.hops - DELAY) % 2:
             return []
-        state.open = probability > (STAY * 2 * self._threshold if state.open else self._threshold)
+        state.open = probability > (self._threshold * STAY / OPEN if state.open else self._threshold)
         state.since = 0 if state.open else min(state.since + 1, HANGOVER + RELEASE)
         state.frames += 1
         return [min(1.0, (HANGOVER + RELEASE - state.since) / RELEASE)]

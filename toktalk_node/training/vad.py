@@ -20,6 +20,8 @@ from toktalk_node.training.disturbance import MAKERS, STEADY, coloured, unit
 SECONDS = 6
 HOPS = SECONDS * RATE // HOP
 HIDDEN = 40
+MISSED = 1.5
+"""What a missed moment of speech weighs against a false one: a still mouth in speech is seen sooner."""
 SCORES, SCORE_SECONDS = 120, 20.0
 
 
@@ -66,7 +68,7 @@ def example(
     """Features and activity of six seconds: speech with pauses, in quiet or in noise, or another sound alone."""
     count = SECONDS * RATE
     sound, phones = np.zeros(count), []
-    if rng.random() < 0.55:
+    if rng.random() < 0.6:
         at = rng.integers(0, 2 * RATE) if rng.random() < 0.7 else 0
         while at < count:
             row = utterances[rng.integers(len(utterances))]
@@ -156,13 +158,15 @@ def train(
     model = torch.nn.ModuleDict({"gru": gru, "output": output})
     optimiser = torch.optim.AdamW(model.parameters(), lr=5e-3, weight_decay=1e-3)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, 5e-3, total_steps=steps)
-    settled = torch.ones(HOPS)
+    settled, missed = torch.ones(HOPS), torch.tensor(MISSED)
     settled[: 2 * DELAY] = 0
     recent: list[float] = []
     for step in range(steps):
         batch = torch.from_numpy(rng.integers(0, examples, 64))
         logits = output(gru(x[batch])[0])[..., 0]
-        loss = torch.nn.functional.binary_cross_entropy_with_logits(logits, y[batch], reduction="none")
+        loss = torch.nn.functional.binary_cross_entropy_with_logits(
+            logits, y[batch], reduction="none", pos_weight=missed
+        )
         loss = (loss * settled).mean()
         optimiser.zero_grad()
         loss.backward()

@@ -1,0 +1,92 @@
+"""The voice-activity gate: open for speech, shut for everything else, the same for packets of any size."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from toktalk_node.speech import vad
+from toktalk_node.speech.phones import SILENCE
+from toktalk_node.speech.resample import resample
+from toktalk_node.speech.vad import FPS, RATE, VoiceGate, voice_activity
+from toktalk_node.training import disturbance
+
+VOICES = ["en-us", "en-us+f2", "en-us+m3", "en-us+f5"]
+
+
+@pytest.fixture(scope="module")
+def spoken() -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    """Speech at an RMS of 1 of several voices at 16 kHz, one second of silence around it, and where it sounds."""
+    pytest.importorskip("espeakng_loader")
+    from toktalk_node.speech.espeak import synthesize
+
+    out = {}
+    for voice in VOICES:
+        samples, rate, phones = synthesize("My friend put the big blue map on the table before noon.", voice)
+        samples = np.pad(resample(samples, rate), RATE)
+        time = (np.arange(-(-len(samples) * FPS // RATE)) + 0.5) / FPS - 1
+        said = np.zeros(len(time), bool)
+        for phone in phones:
+            said |= (time >= phone.start) & (time < phone.end) & (phone.label != SILENCE)
+        out[voice] = samples / np.sqrt((samples[RATE:-RATE] ** 2).mean()), said
+    return out
+
+
+@settings(max_examples=10, deadline=None)
+@given(st.lists(st.integers(0, 3000), min_size=1, max_size=8), st.integers(0, 99))
+def test_packets_change_no_bit(sizes: list[int], seed: int):
+    samples = disturbance.chords(np.random.default_rng(seed), sum(sizes) or 1)[: sum(sizes)] * 0.1
+    gate = VoiceGate()
+    pieces = [gate.push(piece) for piece in np.split(samples, np.cumsum(sizes)[:-1])]
+    out = np.concatenate([*pieces, gate.finish()])
+    assert len(out) == -(-len(samples) // 320)
+    np.testing.assert_array_equal(out, voice_activity(samples))
+
+
+def test_a_frame_is_ready_when_its_look_ahead_has_come():
+    gate = VoiceGate()
+    assert vad.LOOK_AHEAD <= 0.04
+    need = round((1 / FPS + vad.LOOK_AHEAD) * RATE)
+    assert len(gate.push(np.zeros(need - 1))) == 0 and len(gate.push(np.zeros(1))) == 1
+
+
+@pytest.mark.parametrize("voice", VOICES)
+@pytest.mark.parametrize("level", [-40, -20, -8])
+def test_speech_opens_the_gate_and_silence_after_it_shuts_it(spoken, voice: str, level: int):
+    samples, said = spoken[voice]
+    gate = voice_activity(np.clip(samples * 10 ** (level / 20), -1, 1))
+    assert (gate[said] >= 0.5).mean() > 0.95
+    assert gate[: FPS // 2].max() == 0 and gate[-FPS // 3 :].max() == 0
+
+
+@pytest.mark.parametrize("slope", [0.0, 0.5])
+def test_speech_in_noise_opens_the_gate(spoken, slope: float):
+    samples, said = spoken["en-us+f2"]
+    noise = disturbance.coloured(np.random.default_rng(0), len(samples), slope) * 10 ** (-10 / 20)
+    gate = voice_activity((samples + noise) * 0.1)
+    assert (gate[said] >= 0.5).mean() > 0.9
+
+
+@pytest.mark.parametrize(
+    "maker", [disturbance.coloured, disturbance.hum, disturbance.chords, disturbance.sweep], ids=lambda m: m.__name__
+)
+@pytest.mark.parametrize("level", [-50, -10])
+def test_sounds_that_are_not_speech_leave_the_gate_shut(maker, level: int):
+    opened = []
+    for seed in range(4):
+        sound = maker(np.random.default_rng([7, seed]), 4 * RATE) * 10 ** (level / 20)
+        opened.append(voice_activity(np.clip(sound, -1, 1))[FPS:].mean())
+    assert np.mean(opened) < 0.05
+
+
+def test_silence_and_the_shortest_sounds():
+    assert voice_activity(np.zeros(RATE)).max() == 0
+    assert len(voice_activity(np.zeros(0))) == 0 and len(voice_activity(np.zeros(1))) == 1
+
+
+def test_missing_or_foreign_weights_name_the_command(tmp_path):
+    with pytest.raises(vad.VadError, match="toktalk train vad"):
+        VoiceGate(tmp_path / "none.safetensors")
+    (tmp_path / "bad.safetensors").write_bytes(b"nothing")
+    with pytest.raises(vad.VadError, match="cannot be read"):
+        VoiceGate(tmp_path / "bad.safetensors")
