@@ -25,6 +25,8 @@ from toktalk_node.nodes.parameters import STREAM_QOS  # noqa: E402
 from toktalk_node.nodes.speech_source import SpeechSourceNode  # noqa: E402
 from toktalk_node.nodes.toktalk import ToktalkNode  # noqa: E402
 from toktalk_node.signals import AudioChunk  # noqa: E402
+from toktalk_node.speech import espeak  # noqa: E402
+from toktalk_node.speech.resample import resample  # noqa: E402
 
 SECOND = 1_000_000_000
 
@@ -37,13 +39,9 @@ def graph():
 
 
 def voiced(seconds: float, rate: int) -> np.ndarray:
-    """A buzz with formants of an open vowel, float32 [n]: sound that no gate takes for silence."""
-    pulses = np.zeros(round(seconds * rate))
-    pulses[:: rate // 120] = 1.0
-    time_axis = np.arange(rate // 20) / rate
-    vowel = sum(np.exp(-60 * time_axis) * np.sin(2 * np.pi * f * time_axis) for f in (700, 1200, 2500))
-    sound = np.convolve(pulses, vowel)[: len(pulses)]
-    return (0.4 * sound / np.abs(sound).max()).astype(np.float32)
+    """Speech float32 [n], the same sentence again and again."""
+    sound, spoken_rate, _ = espeak.synthesize("Papa had a large armchair in the back of his car.", "en-us")
+    return np.resize(resample(sound, spoken_rate, rate), round(seconds * rate))
 
 
 def epochs(graph: Graph) -> tuple[set[int], set[int]]:
@@ -64,7 +62,7 @@ def test_lifecycle_walk_over_services(graph: Graph) -> None:
 
 
 def test_a_recording_is_spoken_in_time_and_on_one_clock(graph: Graph, tmp_path: Path) -> None:
-    path = tmp_path / "vowel.wav"
+    path = tmp_path / "speech.wav"
     soundfile.write(path, voiced(2.0, 44100), 44100)
     graph.up(ToktalkNode)
     graph.up(SpeechSourceNode, source="wav", wav=str(path))
@@ -78,7 +76,7 @@ def test_a_recording_is_spoken_in_time_and_on_one_clock(graph: Graph, tmp_path: 
     early = np.array([conversions.from_time(m.header.stamp) - arrived for arrived, m in listener.faces])
     assert early.max() < 0.2 * SECOND, "frames came long before publish_ahead"
     jaw = [message.weights[BlendShapes.JAW_OPEN] for _, message in listener.faces]
-    assert max(jaw[20:90]) > 0.1 and jaw[-1] < 0.05, "the mouth opens for a vowel and rests after it"
+    assert max(jaw[20:90]) > 0.1 and jaw[-1] < 0.05, "the mouth opens for vowels and rests after them"
     graph.wait(lambda: listener.status.get("toktalk", (0, "", {}))[2].get("frames") == str(len(frames)))
     _, _, values = listener.status["toktalk"]
     assert int(values["late_frames"]) <= np.sum(early <= 0) and values["faults"] == "0"

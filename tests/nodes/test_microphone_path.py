@@ -16,6 +16,7 @@ from tests.speech.pulse import PulseServer, available  # noqa: E402
 from toktalk_node.bridge.client import Client  # noqa: E402
 from toktalk_node.bridge.protocol import Audio, Face  # noqa: E402
 from toktalk_node.face.arkit import INDEX  # noqa: E402
+from toktalk_node.speech import espeak  # noqa: E402
 
 pytestmark = [
     pytest.mark.peer,
@@ -38,9 +39,9 @@ def free_pair() -> int:
 
 
 def test_what_the_microphone_hears_moves_the_face_soon_after(tmp_path: Path) -> None:
-    time_axis = np.arange(2 * 48000) / 48000
-    vowel = sum(np.sin(2 * np.pi * f * time_axis) / n for n, f in enumerate((140, 280, 700, 1120), 1))
-    soundfile.write(tmp_path / "vowel.wav", 0.2 * vowel, 48000)
+    speech, rate, _ = espeak.synthesize("Papa had a large armchair in the back of his car.", "en-us")
+    speech = speech[np.flatnonzero(np.abs(speech) > 0.05)[0] :]
+    soundfile.write(tmp_path / "speech.wav", speech, rate)
     port = free_pair()
     command = [sys.executable, "-m", "toktalk_node.cli", "demo", "--mic", "--once", "--port", "0", "--zmq-port"]
     with PulseServer(tmp_path) as pulse:
@@ -56,7 +57,7 @@ def test_what_the_microphone_hears_moves_the_face_soon_after(tmp_path: Path) -> 
         with Client(f"tcp://127.0.0.1:{port + 1}") as client:
             time.sleep(2.0)  # the microphone's own start is not what is measured
             played_at = time.time()
-            player = pulse.play(tmp_path / "vowel.wav")
+            player = pulse.play(tmp_path / "speech.wav")
             heard_at, jaw = None, 0.0
             for _, message in client.messages(timeout=3.0):
                 if isinstance(message, Audio) and heard_at is None and np.abs(message.array()).max() > 0.05:
