@@ -33,12 +33,16 @@ def lips(
     chunk: Annotated[float | None, typer.Option(help="Its chunk in seconds; the model's own where not given.")] = None,
     steps: Annotated[int | None, typer.Option(min=1, help="Its solver steps; the model's own where not given.")] = None,
     seed: Annotated[int, typer.Option(help="Its seed.")] = 0,
+    condition: Annotated[
+        str, typer.Option(help="The speech as it is, or changed: clean, child, quiet, noise-20 or noise-10.")
+    ] = "clean",
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
 ) -> None:
     """Do the lips shut, open, round and bite where the speech does? Figures (a) to (g) of evaluation/lips.py."""
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+    from toktalk_node.evaluation.conditions import CONDITIONS
     from toktalk_node.evaluation.data import corpus_utterances, recorded_utterances
     from toktalk_node.evaluation.lips import table
     from toktalk_node.evaluation.run import measure
@@ -51,10 +55,13 @@ def lips(
     session = {"preset": preset, "seed": seed}
     session |= {key: value for key, value in (("chunk", chunk), ("steps", steps)) if value is not None}
     try:
+        if condition not in CONDITIONS:
+            raise ValueError(f"no condition {condition!r}; there are {', '.join(CONDITIONS)}")
         if wav_folder is not None:
             count, utterances = recorded_utterances(wav_folder, limit)
         else:
             count, utterances = corpus_utterances(corpus, split, limit)
+        utterances = map(CONDITIONS[condition], utterances)
         names = list(dict.fromkeys(system or [TOKTALK]))
         systems = {name: load(name, **(session if name in OURS else {})) for name in names}
     except (ValueError, RuntimeError, OSError, CheckpointError, TokenizerError) as error:
@@ -68,7 +75,7 @@ def lips(
         typer.echo(json.dumps({name: score.to_dict() for name, score in scores.items()}))
         return
     console = Console()
-    heading = f"Lip figures on {wav_folder or f'{corpus} ({split})'}"
+    heading = f"Lip figures on {wav_folder or f'{corpus} ({split})'}, {condition}"
     console.print(table({name: score.lips for name, score in scores.items()}, heading))
     first = next(iter(scores.values())).lips
     events = ", ".join(f"{count} {name}" for name, count in first.events.items())
