@@ -9,6 +9,8 @@ from toktalk_node.speech import vad
 from toktalk_node.speech.phones import SILENCE
 from toktalk_node.speech.resample import resample
 from toktalk_node.speech.vad import FPS, RATE, VoiceGate, voice_activity
+from toktalk_node.stream.session import WEIGHTS
+from toktalk_node.tokens import phonetic
 from toktalk_node.training import disturbance
 
 VOICES = ["en-us", "en-us+f2", "en-us+m3", "en-us+f5"]
@@ -43,9 +45,9 @@ def test_packets_change_no_bit(sizes: list[int], seed: int):
     np.testing.assert_array_equal(out, voice_activity(samples))
 
 
-def test_a_frame_is_ready_when_its_look_ahead_has_come():
+def test_a_frame_is_ready_when_its_look_ahead_has_come_and_before_its_token():
     gate = VoiceGate()
-    assert vad.LOOK_AHEAD <= 0.04
+    assert vad.LOOK_AHEAD <= phonetic.load(WEIGHTS / phonetic.SPACE).look_ahead
     need = round((1 / FPS + vad.LOOK_AHEAD) * RATE)
     assert len(gate.push(np.zeros(need - 1))) == 0 and len(gate.push(np.zeros(1))) == 1
 
@@ -74,9 +76,25 @@ def test_speech_in_noise_opens_the_gate(spoken, slope: float):
 def test_sounds_that_are_not_speech_leave_the_gate_shut(maker, level: int):
     opened = []
     for seed in range(4):
-        sound = maker(np.random.default_rng([7, seed]), 4 * RATE) * 10 ** (level / 20)
-        opened.append(voice_activity(np.clip(sound, -1, 1))[FPS:].mean())
-    assert np.mean(opened) < 0.05
+        sound = maker(np.random.default_rng([7, seed]), 8 * RATE) * 10 ** (level / 20)
+        opened.append(voice_activity(np.clip(sound, -1, 1))[2 * FPS :].mean())
+    assert np.mean(opened) < 0.08
+
+
+def test_the_first_word_after_a_silence_is_not_clipped(spoken):
+    for samples, said in spoken.values():
+        hiss = 1e-4 * np.random.default_rng(0).standard_normal(len(samples))
+        gate = voice_activity(0.05 * samples + hiss)
+        first = np.argmax(said)
+        assert gate[first + 2 : first + 20].min() == 1
+
+
+def test_a_sound_that_turns_out_no_speech_is_believed_once():
+    noise = disturbance.coloured(np.random.default_rng(1), 2 * RATE, 0.0) * 0.05
+    gate = voice_activity(np.concatenate([np.zeros(RATE), noise, np.zeros(RATE), noise, np.zeros(RATE)]))
+    first, second = gate[FPS : 4 * FPS], gate[4 * FPS :]
+    assert 0 < (first > 0).mean() * 3 < 0.9
+    assert second.max() == 0
 
 
 def test_silence_and_the_shortest_sounds():

@@ -2,13 +2,19 @@
 
 A small recurrent network (GRU, Cho et al. 2014) reads every 10 ms the shape of the mel spectrum, the level, the level
 above a floor that it follows, and the strength of periodicity. It is trained by `toktalk train vad` on the corpus in
-noise against noise, hum, tones and chords; its weights lie beside this file. The gate opens at once and closes
-`HANGOVER` after the last speech, along a ramp of `RELEASE`. Gate frame k stands for [k / 50, (k + 1) / 50) seconds and
-needs sound until `LOOK_AHEAD` after its end. Each step computes one frame alone, so that packets of any size give the
-same bits.
+noise against noise, hum, tones and music; its weights lie beside this file. The gate opens at once and closes
+`HANGOVER` after the last speech, along a ramp of `RELEASE`.
+
+A sound that breaks a silence is let through on trial, before the network can know what it is, so that the mouth is not
+late for the first word. Where the network does not call it speech within `TRIAL`, the gate closes, and nothing is let
+through unheard for `DISTRUST`, or until there was speech for `TRUSTED`.
+
+Gate frame k stands for [k / 50, (k + 1) / 50) seconds and needs sound until `LOOK_AHEAD` after its end, less than the
+tokens of the same frame. Each step computes one frame alone, so that packets of any size give the same bits.
 """
 
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -21,16 +27,20 @@ HOP = 160
 WINDOW = 512
 BANDS = 20
 FEATURES = BANDS + 3
-DELAY = 2
+DELAY = 6
 """Hops of 10 ms that the network hears beyond the gate frame."""
 LOOK_AHEAD = (DELAY * HOP + (WINDOW - HOP) // 2) / RATE
-"""Seconds of sound beyond the end of a gate frame that it waits for: 31 ms."""
+"""Seconds of sound beyond the end of a gate frame that it waits for: 71 ms."""
 
-HANGOVER = 10
-RELEASE = 5
-OPEN, STAY = 0.35, 0.20
+HANGOVER, RELEASE = 10, 5
+TRIAL, DISTRUST, TRUSTED = 18, 500, 12
+"""Gate frames of 20 ms; `TRUSTED` is the length of speech that ends distrust."""
+_QUIET, _ONSET = 2.0, 5.0
+"""Level above the floor, in nepers of power, of a silence and of what breaks it."""
+_QUIET_FRAMES, _RISE_FRAMES = 8, 5
+OPEN, STAY = 0.50, 0.25
 """Probability of speech at which the gate opens, and at which it stays open."""
-VERSION = 1
+VERSION = 2
 WEIGHTS = Path(__file__).with_name("vad.safetensors")
 
 _FFT = 1024
@@ -85,11 +95,30 @@ class VadState:
     buffer: np.ndarray = field(default_factory=lambda: np.zeros((WINDOW - HOP) // 2))
     hidden: np.ndarray | None = None
     floor: float = np.inf
+    above: float = 0.0
+    quiet: int = _QUIET_FRAMES
+    risen: int = 0
+    trial: int = 0
+    distrust: int = 0
     hops: int = 0
     received: int = 0
     frames: int = 0
     open: bool = False
+    run: int = 0
     since: int = HANGOVER + RELEASE
+
+    def follow_level(self) -> None:
+        """Take in one frame: for how long it was quiet, and for how long it has been louder since."""
+        if self.above < _QUIET:
+            self.quiet = 1 if self.risen > _RISE_FRAMES else self.quiet + 1
+            self.risen = 0
+        else:
+            self.risen += 1
+        self.distrust = max(self.distrust - 1, 0)
+
+    def heard_onset(self) -> bool:
+        """Whether a sound breaks a silence."""
+        return self.above > _ONSET and 0 < self.risen <= _RISE_FRAMES and self.quiet >= _QUIET_FRAMES
 
 
 class VoiceGate:
@@ -117,23 +146,22 @@ class VoiceGate:
         state = self.state
         total = -(-state.received // (2 * HOP))
         missing = total - state.frames
-        rest = self.push(np.zeros(2 * HOP * (missing + 1) + WINDOW))[:missing] if missing else np.zeros(0, np.float32)
+        rest = self.push(np.zeros((2 * missing + DELAY) * HOP + WINDOW))[:missing]
         self.reset()
         return rest
 
-    def _probabilities(self) -> list[float]:
+    def _probabilities(self) -> Iterator[float]:
+        """Probability of speech of each hop that is complete; the state stands at that hop while it is given."""
         state, w = self.state, self._weights
-        out = []
         count = max((len(state.buffer) - WINDOW) // HOP + 1, 0)
         for start in range(0, count * HOP, HOP):
             features = spectrum_features(state.buffer[start : start + WINDOW])
-            above, state.floor = above_floor(features[BANDS], state.floor)
-            x = (np.append(features, above) - w["mean"]) / w["scale"]
+            state.above, state.floor = above_floor(features[BANDS], state.floor)
+            x = (np.append(features, state.above) - w["mean"]) / w["scale"]
             state.hidden = _gru(w, x, np.zeros(len(w["output.weight"])) if state.hidden is None else state.hidden)
             logit = (w["output.weight"] * state.hidden).sum() + w["output.bias"][0]
-            out.append(1 / (1 + np.exp(-np.clip(logit, -30, 30))))
+            yield 1 / (1 + np.exp(-np.clip(logit, -30, 30)))
         state.buffer = state.buffer[count * HOP :]
-        return out
 
     def _gate(self, probability: float) -> list[float]:
         """The gate of a frame, where this hop completes one."""
@@ -141,10 +169,29 @@ class VoiceGate:
         state.hops += 1
         if state.hops <= DELAY or (state.hops - DELAY) % 2:
             return []
+        state.follow_level()
         state.open = probability > (self._threshold * STAY / OPEN if state.open else self._threshold)
-        state.since = 0 if state.open else min(state.since + 1, HANGOVER + RELEASE)
+        state.run = state.run + 1 if state.open else 0
+        if state.open:
+            state.trial = 0
+            state.distrust = 0 if state.run >= TRUSTED else state.distrust
+        if state.open or self._on_trial():
+            state.since = 0
+        else:
+            state.since = min(state.since + 1, HANGOVER + RELEASE)
         state.frames += 1
         return [min(1.0, (HANGOVER + RELEASE - state.since) / RELEASE)]
+
+    def _on_trial(self) -> bool:
+        """Whether a sound that just broke a silence is let through; called once a frame where speech is not known."""
+        state = self.state
+        if state.trial:
+            state.trial -= 1
+            if not state.trial:
+                state.distrust, state.since = DISTRUST, HANGOVER
+        elif state.heard_onset() and not state.distrust:
+            state.trial = TRIAL
+        return state.trial > 0
 
 
 def _gru(w: dict[str, np.ndarray], x: np.ndarray, hidden: np.ndarray) -> np.ndarray:

@@ -123,5 +123,5 @@ def clicks(rng: np.random.Generator, count: int) -> np.ndarray:
 
 STEADY: tuple[Maker, ...] = (coloured, banded, swelling, hum)
 """What speech may be heard in."""
-MAKERS: tuple[Maker, ...] = (coloured, banded, swelling, hum, sweep, chords, chords, clicks)
+MAKERS: tuple[Maker, ...] = (sweep, coloured, banded, swelling, hum, sweep, chords, chords, clicks)
 """Everything; what stands twice comes twice as often."""

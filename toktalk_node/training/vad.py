@@ -13,6 +13,7 @@ from toktalk_node.corpus.augment import augment
 from toktalk_node.corpus.dataset import RATE
 from toktalk_node.speech.files import read_audio
 from toktalk_node.speech.phones import SILENCE, Phone
+from toktalk_node.speech.resample import resample
 from toktalk_node.speech.vad import BANDS, DELAY, FEATURES, HOP, VERSION, WINDOW, above_floor, spectrum_features
 from toktalk_node.training import music
 from toktalk_node.training.disturbance import MAKERS, STEADY, coloured, unit
@@ -74,6 +75,10 @@ def example(
             row = utterances[rng.integers(len(utterances))]
             samples, _ = read_audio(corpus / row["audio"])
             samples, said = augment(samples, [Phone(*phone) for phone in row["phones"]], rng)
+            if rng.random() < 0.35:  # the corpus is short of high voices
+                faster = int(RATE * rng.uniform(1.05, 1.4)) // 100 * 100
+                samples = resample(samples, faster)
+                said = [Phone(p.label, p.start * RATE / faster, p.end * RATE / faster) for p in said]
             samples = samples[: count - at]
             sound[at : at + len(samples)] += samples
             phones += [Phone(p.label, p.start + at / RATE, p.end + at / RATE) for p in said]
