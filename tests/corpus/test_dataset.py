@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import soundfile
 
-from toktalk_node.corpus.dataset import Utterance, hours_by_voice, load_audio, phone_frames, read_manifest
-from toktalk_node.speech.phones import INDEX, Phone
+from toktalk_node.corpus.dataset import Utterance, hours_by_voice, load_audio, read_manifest
+from toktalk_node.speech.phones import Phone
 
 
 def utterance(**changes) -> Utterance:
@@ -47,12 +47,6 @@ def test_sound_outside_the_corpus_or_of_another_rate_is_refused(tmp_path):
     soundfile.write(tmp_path / "x.flac", np.zeros(8000), 8000)
     with pytest.raises(ValueError, match="16 kHz"):
         load_audio(utterance(), tmp_path)
-
-
-def test_phone_frames_take_the_phone_at_the_centre():
-    ids = phone_frames(utterance().phones, 60, 50.0)
-    assert list(ids[:6]) == [0] * 5 + [INDEX["M"]]
-    assert (ids[10:50] == INDEX["AA"]).all() and (ids[50:] == INDEX["SIL"]).all()
 
 
 def test_hours_join_the_variants_of_espeak():

@@ -23,7 +23,9 @@ def motion(
     minutes: Annotated[float, typer.Option(min=0, help="Time budget; the learning rate is spread over it.")] = 40.0,
     steps: Annotated[int | None, typer.Option(min=1, help="Number of steps, instead of a time budget.")] = None,
     resume: Annotated[bool, typer.Option(help="Continue the run in --out, within the budget of both.")] = False,
-    look_ahead: Annotated[int, typer.Option(min=0, help="Frames of condition beyond the newest motion frame.")] = 0,
+    look_ahead: Annotated[
+        int | None, typer.Option(min=0, help="Frames of condition beyond the newest motion frame; the preset's own.")
+    ] = None,
     batch: Annotated[int, typer.Option(min=1, help="Windows per step.")] = 24,
     learning_rate: Annotated[float, typer.Option(min=0, help="Peak of the learning rate.")] = 1.5e-3,
     seed: Annotated[int, typer.Option(help="Seed of weights, windows and noise.")] = 0,
@@ -50,7 +52,7 @@ def motion(
         shards = read_shards(data)
         trainer = training.MotionTrainer(
             shards,
-            training.model_config(shards, preset, look_ahead=look_ahead),
+            training.model_config(shards, preset, **({} if look_ahead is None else {"look_ahead": look_ahead})),
             training.TrainingConfig(
                 minutes=minutes,
                 steps=steps,

@@ -18,7 +18,6 @@ RATE = 16000
 """Sample rate of corpus sound in Hz."""
 
 DEFAULT_ROOT = Path("data/corpus")
-SPLITS = ("train", "valid", "heldout", "heldout-human")
 
 
 @dataclass(frozen=True)
@@ -86,16 +85,6 @@ def load_audio(utterance: Utterance, root: Path | str = DEFAULT_ROOT) -> np.ndar
     if rate != RATE or samples.ndim != 1:
         raise ValueError(f"{path} is {rate} Hz with shape {samples.shape}; corpus sound is 16 kHz mono")
     return samples
-
-
-def phone_frames(phones: Iterable[Phone], frames: int, rate: float) -> np.ndarray:
-    """Index of the phone at the centre of each frame, int64 [frames], at `rate` frames a second; SIL outside."""
-    ids = np.zeros(frames, np.int64)
-    for phone in phones:
-        first = max(0, int(np.ceil(phone.start * rate - 0.5)))
-        last = int(np.ceil(phone.end * rate - 0.5))
-        ids[first:last] = INDEX[phone.label]
-    return ids
 
 
 class VoiceHours(NamedTuple):

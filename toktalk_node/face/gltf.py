@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 SCALE = 0.3
 """Metres that the largest 16-bit position stands for."""
-FLOAT, BYTE, SHORT, USHORT = 5126, 5120, 5122, 5123
+BYTE, SHORT, USHORT = 5120, 5122, 5123
 
 
 def normals(part: "Part", vertices: np.ndarray) -> np.ndarray:

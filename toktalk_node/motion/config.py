@@ -92,6 +92,9 @@ _PRESETS: dict[str, dict[str, Any]] = {
         time_width=256,
         predicts="motion",
         hold_known=True,
+        look_ahead=2,
+        chunk=4,
+        steps=2,
     ),
     "paper": dict(chunk=20, steps=20),
 }

@@ -138,7 +138,10 @@ class Session:
 
     @property
     def look_ahead(self) -> float:
-        """Seconds from a sample to the moment when its frame can be computed, at most: the algorithmic wait."""
+        """Seconds from a sample to the moment when its frame can be computed, at most: the algorithmic wait.
+
+        Sound at another rate than the tokenizer's waits for the resampler as well: 3 ms, or 6 ms from 8 kHz.
+        """
         motion = (self.decoder.settings.chunk + self.decoder.model.config.look_ahead) / self.fps
         return self.tokenizer.look_ahead + motion
 

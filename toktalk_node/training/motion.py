@@ -180,7 +180,7 @@ class MotionTrainer:
         """Write the averaged weights to `folder` and all that resuming needs to `folder`/state."""
         self.swap_averages()
         try:
-            checkpoint.save(self.model, folder, self.about())
+            checkpoint.save(self.model, folder, self.about(), half=True)
         finally:
             self.swap_averages()
         tensors: dict[str, Tensor] = {}
