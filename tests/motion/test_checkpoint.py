@@ -61,7 +61,7 @@ def test_missing_files_are_named(tmp_path: Path) -> None:
 def test_another_version_or_format_is_refused(tmp_path: Path) -> None:
     saved(tmp_path)
     edit(tmp_path, version=99)
-    refuses(tmp_path, "format version 99, this program reads 1")
+    refuses(tmp_path, "format version 99, this program reads 2")
     edit(tmp_path, format="something else")
     refuses(tmp_path, "does not describe a motion model")
 

@@ -70,7 +70,7 @@ def test_bad_shards_are_refused(tmp_path: Path) -> None:
         read_shards(tmp_path)
     about = json.loads((tmp_path / "b.json").read_text())
     (tmp_path / "b.json").write_text(json.dumps(about | {"version": 9}))
-    with pytest.raises(DataError, match="not toktalk-motion-data 1"):
+    with pytest.raises(DataError, match="not toktalk-motion-data 2"):
         read_shards(tmp_path)
     (tmp_path / "b.safetensors").write_bytes(b"short")
     with pytest.raises(DataError, match="b.safetensors cannot be read"):

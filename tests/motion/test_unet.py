@@ -6,7 +6,7 @@ import torch
 from toktalk_node.motion.config import MotionConfig, preset
 from toktalk_node.motion.unet import CausalConv, VelocityUNet, block_causal_mask, hold_last
 
-TINY = dict(condition_width=5, channels=16, heads=2, head_width=8, feed_forward=2, time_width=16, overlap=4)
+TINY = dict(condition_width=5, channels=16, heads=2, head_width=8, feed_forward=2, style_width=3, time_width=16, overlap=4)
 KNOWN = 4
 MINI = MotionConfig(**TINY, down_stages=1, middle_stages=2, blocks=1, predicts="motion", hold_known=True)
 PAPER = MotionConfig(**TINY, down_stages=2, middle_stages=3, blocks=2)
@@ -28,6 +28,7 @@ def inputs(config: MotionConfig, frames: int, batch: int = 2) -> dict[str, torch
         "x": torch.randn(batch, frames, config.motion_width, generator=generator),
         "t": torch.rand(batch, generator=generator),
         "condition": torch.randn(batch, frames, config.condition_width, generator=generator),
+        "style": torch.randn(batch, frames, config.style_width, generator=generator),
         "known": motion * known,
         "mask": known,
     }
@@ -43,7 +44,7 @@ def test_no_output_before_a_perturbed_chunk_changes(config: MotionConfig, chunk:
     for frame in range(frames):
         chunk_start = max(0, (frame + offset) // chunk * chunk - offset)
         given_again = ["known"] if frame < KNOWN else []  # what is not known is zero, always
-        for name in ["x", "condition", *given_again]:
+        for name in ["x", "condition", "style", *given_again]:
             changed = {k: v.clone() for k, v in given.items()}
             changed[name][:, frame] += 3
             after = net(**changed, chunk=chunk, offset=offset)
@@ -109,8 +110,8 @@ def test_paper_preset_has_the_papers_shape_and_size() -> None:
         size = sum(p.numel() for p in net.parameters())
         window = [1, config.overlap + config.chunk]
         velocity = net(
-            torch.empty(*window, 55), torch.empty(1), torch.empty(*window, 512), torch.empty(*window, 55),
-            torch.empty(*window, 1), config.chunk,
+            torch.empty(*window, 55), torch.empty(1), torch.empty(*window, 512), torch.empty(*window, 128),
+            torch.empty(*window, 55), torch.empty(*window, 1), config.chunk,
         )  # fmt: skip
     assert 66e6 < size < 84e6
     assert list(velocity.shape) == [*window, 55]

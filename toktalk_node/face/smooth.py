@@ -14,19 +14,19 @@ CUT_OFF: dict[str, float] = {"head": 2.5, "brow": 4.0, "eyeLook": 8.0}
 
 
 class Smoother:
-    """The filter's state for one stream at `fps`; it begins at rest."""
+    """The filter's state for one stream at `fps`; it begins at a pose [55]."""
 
-    def __init__(self, fps: float) -> None:
+    def __init__(self, fps: float, pose: np.ndarray = REST) -> None:
         self._share = np.ones(len(REST))
         for i, name in enumerate((*BLENDSHAPES, *HEAD)):
             for beginning, cut_off in CUT_OFF.items():
                 if name.startswith(beginning):
                     self._share[i] = 1 - np.exp(-2 * np.pi * cut_off / fps)
-        self.reset()
+        self.reset(pose)
 
-    def reset(self) -> None:
-        """Back to rest."""
-        self._first = REST.astype(np.float64)
+    def reset(self, pose: np.ndarray = REST) -> None:
+        """Back to a pose."""
+        self._first = pose.astype(np.float64)
         self._second = self._first.copy()
 
     def push(self, motion: np.ndarray) -> np.ndarray:

@@ -1,6 +1,7 @@
-"""Files of a motion model: `motion.safetensors` and `motion.json` in one folder, both written whole or not at all.
+"""Files of a motion model in one folder, each written whole or not at all; nothing is pickled.
 
-The JSON holds the format's name and version, the configuration and how the weights were trained. Nothing is pickled.
+`motion.safetensors` holds the weights; `motion.json` the format's name and version, the configuration and how the
+weights were trained; `styles.safetensors`, where there is one, the vector and the resting face of each named style.
 """
 
 import json
@@ -15,11 +16,13 @@ from safetensors.torch import load_file, save_file
 
 from toktalk_node.motion.config import MotionConfig
 from toktalk_node.motion.model import MotionModel
+from toktalk_node.motion.style import Style
 
 FORMAT = "toktalk-motion"
-VERSION = 1
+VERSION = 2
 WEIGHTS_FILE = "motion.safetensors"
 CONFIG_FILE = "motion.json"
+STYLES_FILE = "styles.safetensors"
 MAKE = "toktalk train motion --data FOLDER --out {}"
 
 
@@ -71,6 +74,37 @@ def load(folder: str | Path, device: str | torch.device = "cpu") -> MotionModel:
         )
     model.load_state_dict({name: value.float() for name, value in tensors.items()})
     return model.to(device).eval()
+
+
+def save_styles(folder: str | Path, styles: dict[str, Style]) -> None:
+    """Write named styles beside the weights in `folder`."""
+    tensors = {}
+    for name, style in styles.items():
+        tensors[f"{name}.vector"] = style.vector.detach().cpu().float().contiguous()
+        tensors[f"{name}.rest"] = style.rest.detach().cpu().float().contiguous()
+    write_atomically(Path(folder) / STYLES_FILE, lambda path: save_file(tensors, path))
+
+
+def load_styles(folder: str | Path, config: MotionConfig) -> dict[str, Style]:
+    """The named styles in `folder`, in order of their names; none where the model has none.
+
+    Raises CheckpointError where the file is damaged or belongs to another model.
+    """
+    path = Path(folder) / STYLES_FILE
+    if not path.is_file():
+        return {}
+    try:
+        tensors = load_file(path)
+    except (OSError, SafetensorError) as error:
+        raise CheckpointError(f"{path} is damaged ({error}). {_remedy(Path(folder))}") from error
+    expected = {"vector": (config.style_width,), "rest": (config.motion_width,)}
+    styles = {}
+    for name in sorted({key.rpartition(".")[0] for key in tensors}):
+        parts = {part: tensors.get(f"{name}.{part}") for part in expected}
+        if any(value is None or tuple(value.shape) != expected[part] for part, value in parts.items()):
+            raise CheckpointError(f"{path} does not fit {CONFIG_FILE}: style {name!r}. {_remedy(Path(folder))}")
+        styles[name] = Style(**parts)
+    return styles
 
 
 def read_about(folder: str | Path) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
-from toktalk_node.face.arkit import MOTION_WIDTH
+from toktalk_node.face.space import SPACES, FaceSpace
 
 
 @dataclass(frozen=True)
@@ -20,8 +20,10 @@ class MotionConfig:
     """Name of the token space the condition comes from."""
     fps: int = 50
     """Frames per second of motion and of condition."""
-    motion_width: int = MOTION_WIDTH
-    """Width M of a motion vector."""
+    face: str = "arkit"
+    """Name of the face space, which says what a motion vector is."""
+    style_width: int = 0
+    """Width S of the embedding of a speaking style; 0 leaves styles out."""
     channels: int = 256
     """Width of the network, at both rates."""
     heads: int = 8
@@ -58,13 +60,15 @@ class MotionConfig:
     """Weight w of classifier-free guidance; 0 turns it off and halves the work."""
 
     def __post_init__(self) -> None:
-        widths = "condition_width motion_width channels heads head_width feed_forward"
+        if self.face not in SPACES:
+            raise ValueError(f"no face space is called {self.face!r}; there are {', '.join(SPACES)}")
+        widths = "condition_width channels heads head_width feed_forward"
         for name in f"{widths} down_stages middle_stages blocks fps steps".split():
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, not {getattr(self, name)}")
         if self.predicts not in ("velocity", "motion"):
             raise ValueError(f"predicts must be velocity or motion, not {self.predicts!r}")
-        for name in ("look_ahead", "guidance"):
+        for name in ("style_width", "look_ahead", "guidance"):
             if getattr(self, name) < 0:
                 raise ValueError(f"{name} must not be negative, but is {getattr(self, name)}")
         for name in ("overlap", "chunk"):
@@ -73,6 +77,16 @@ class MotionConfig:
             raise ValueError(f"look_ahead {self.look_ahead} must not exceed overlap {self.overlap}")
         if self.time_width % 2:
             raise ValueError(f"time_width must be even, not {self.time_width}")
+
+    @property
+    def space(self) -> FaceSpace:
+        """What the channels of a motion vector are."""
+        return SPACES[self.face]
+
+    @property
+    def motion_width(self) -> int:
+        """Width M of a motion vector."""
+        return self.space.width
 
 
 def check_even(name: str, frames: int) -> None:
@@ -92,11 +106,12 @@ _PRESETS: dict[str, dict[str, Any]] = {
         time_width=256,
         predicts="motion",
         hold_known=True,
+        style_width=64,
         look_ahead=2,
         chunk=4,
         steps=2,
     ),
-    "paper": dict(chunk=20, steps=20),
+    "paper": dict(style_width=128, chunk=20, steps=20),
 }
 PRESETS: tuple[str, ...] = tuple(_PRESETS)
 """`mini`: real time on a CPU core. `paper`: TokTalk's decoder (2 down, 12 middle, 2 up, 4 blocks each, 8 heads)."""

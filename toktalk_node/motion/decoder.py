@@ -18,6 +18,10 @@ from torch import Tensor
 from toktalk_node.motion.config import MotionConfig, check_even
 from toktalk_node.motion.model import MotionModel
 from toktalk_node.motion.solver import Schedule, euler, guided, solver_times
+from toktalk_node.motion.style import Style
+
+BLEND_FRAMES = 20
+"""Frames over which one style gives way to another."""
 
 
 @dataclass(frozen=True)
@@ -56,6 +60,8 @@ class DecoderState:
     """Standardised motion of the last frames [overlap, M]."""
     condition: Tensor
     """Standardised condition of the last frames [overlap, E]."""
+    style: Tensor
+    """Style of the last frames [overlap, S]."""
     noise: Tensor
     """Noise of the last frames [overlap, M]."""
     frame: int
@@ -91,14 +97,16 @@ class MotionDecoder:
             )
 
     @torch.no_grad()
-    def start(self, seed: int = 0) -> DecoderState:
-        """The state of a stream that is about to begin, at frame 0."""
+    def start(self, seed: int = 0, style: Style | None = None) -> DecoderState:
+        """The state of a stream that is about to begin, at frame 0, with the face at the style's rest."""
         model, overlap = self.model, self.settings.overlap
         width = model.config.motion_width
-        rest = model.standardise_motion(model.rest)
+        style = style or self.open_style
+        rest = model.standardise_motion(style.rest)
         return DecoderState(
             motion=rest.expand(overlap, -1),
             condition=model.standardise_condition(model.silence).expand(overlap, -1),
+            style=style.vector.expand(overlap, -1),
             noise=self._noise(seed, -overlap, overlap, width),
             frame=0,
             seed=seed,
@@ -111,11 +119,14 @@ class MotionDecoder:
         return replace(state, condition=torch.cat([state.condition[len(known) :], known]))
 
     @torch.no_grad()
-    def step(self, states: Sequence[DecoderState], condition: Tensor) -> tuple[Tensor, list[DecoderState]]:
+    def step(
+        self, states: Sequence[DecoderState], condition: Tensor, style: Tensor | None = None
+    ) -> tuple[Tensor, list[DecoderState]]:
         """Decode the next chunk of every stream in one forward pass per solver step.
 
         condition: [streams, chunk, E], raw embeddings; row i is of the frames `look_ahead` after the next of
-        states[i]. Returns motion [streams, chunk, M], weights in [0, 1] and radians, and the states after it.
+        states[i]. style: [streams, chunk, S]; None goes on in the last frame's. Returns motion [streams, chunk, M],
+        weights in [0, 1] and radians, and the states after it.
         Rows may differ in their last bits from those of another number of streams, as matrix products do.
         """
         model, s = self.model, self.settings
@@ -127,15 +138,20 @@ class MotionDecoder:
         new_noise = torch.stack([self._noise(state.seed, state.frame, s.chunk, width) for state in states])
         history = torch.stack([state.motion for state in states])
         window_condition = torch.cat([torch.stack([state.condition for state in states]), new_condition], dim=1)
+        styles = torch.stack([state.style for state in states])
+        if style is None:
+            style = styles[:, -1:].expand(-1, s.chunk, -1)
+        styles = torch.cat([styles, style.to(styles)], dim=1)
         noise = torch.cat([torch.stack([state.noise for state in states]), new_noise], dim=1)
 
-        x = self._solve(noise, window_condition, history)
+        x = self._solve(noise, window_condition, styles, history)
         motion = model.to_motion(x[:, s.overlap :])
         shown = torch.cat([history, model.standardise_motion(motion)], dim=1)[:, s.chunk :]
         after = [
             DecoderState(
                 motion=shown[i],
                 condition=window_condition[i, s.chunk :],
+                style=styles[i, s.chunk :],
                 noise=noise[i, s.chunk :],
                 frame=state.frame + s.chunk,
                 seed=state.seed,
@@ -145,7 +161,24 @@ class MotionDecoder:
         assert motion.shape == (streams, s.chunk, width)
         return motion, after
 
-    def _solve(self, noise: Tensor, condition: Tensor, history: Tensor) -> Tensor:
+    @torch.no_grad()
+    def style_of(self, clip: Tensor) -> Style:
+        """The style of a clip of motion [frames, M], raw, at the model's rate; its rest is what silence looks like in it.
+
+        Raises ValueError for a model without styles, another width, or a clip shorter than a second.
+        """
+        model, fps = self.model, self.model.config.fps
+        style = Style(model.encode_style(clip), model.rest)
+        silent = decode(self, model.silence.cpu().expand(2 * fps, -1), style=style)
+        return replace(style, rest=silent[fps // 2 :].median(0).values.to(model.rest))
+
+    @property
+    def open_style(self) -> Style:
+        """The style of those who ask for none."""
+        model = self.model
+        return Style(model.rest.new_zeros(model.config.style_width), model.rest)
+
+    def _solve(self, noise: Tensor, condition: Tensor, style: Tensor, history: Tensor) -> Tensor:
         """Integrate the flow over a window [streams, overlap + chunk, M] whose first frames are `history`."""
         s, net = self.settings, self.model.net
         offset = -s.overlap % s.chunk
@@ -153,10 +186,12 @@ class MotionDecoder:
         mask = torch.zeros_like(noise[..., :1])
         mask[:, : s.overlap] = 1
         if s.guidance:
-            condition, known, mask = (torch.cat([v, torch.zeros_like(v)]) for v in (condition, known, mask))
+            given = (condition, style, known, mask)
+            condition, style, known, mask = (torch.cat([v, torch.zeros_like(v)]) for v in given)
 
         def velocity(x: Tensor, t: float) -> Tensor:
-            return net(x, torch.full((len(x),), t, device=x.device), condition, known, mask, s.chunk, offset)
+            time = torch.full((len(x),), t, device=x.device)
+            return net(x, time, condition, style, known, mask, s.chunk, offset)
 
         return euler(
             guided(velocity, s.guidance) if s.guidance else velocity,
@@ -175,18 +210,29 @@ class MotionStream:
     Frame i is ready when the condition of its whole chunk, and `look_ahead` frames more, has come.
     """
 
-    def __init__(self, decoder: MotionDecoder, seed: int = 0) -> None:
+    def __init__(self, decoder: MotionDecoder, seed: int = 0, style: Style | None = None) -> None:
         self.decoder = decoder
         self.seed = seed
+        self.style = style or decoder.open_style
         self.reset()
 
     def reset(self) -> None:
-        """Back to frame 0 and the resting face."""
+        """Back to frame 0 and the resting face, in the style that was set last."""
         config = self.decoder.model.config
-        self.state = self.decoder.start(self.seed)
+        self.state = self.decoder.start(self.seed, self.style)
+        self._coming = torch.empty(0, config.style_width)
         self._pending = torch.empty(0, config.condition_width)
         self._unprimed = config.look_ahead
         self._received = 0
+
+    def set_style(self, style: Style | None, frames: int = BLEND_FRAMES) -> None:
+        """Speak in `style`, None for the open one, from the next chunk on; the change is spread over `frames`."""
+        self.style = style or self.decoder.open_style
+        if not self._received:
+            self.reset()
+            return
+        share = torch.arange(1, frames + 1, device=self.style.vector.device)[:, None] / max(frames, 1)
+        self._coming = torch.lerp(self.state.style[-1], self.style.vector, share)
 
     def push(self, condition: Tensor) -> Tensor:
         """Take conditions [n, E], any n; return the motion [m, M] of the chunks they complete."""
@@ -204,7 +250,9 @@ class MotionStream:
         chunk = self.decoder.settings.chunk
         ready = []
         while len(self._pending) >= chunk:
-            motion, (self.state,) = self.decoder.step([self.state], self._pending[None, :chunk])
+            style, self._coming = self._coming[:chunk], self._coming[chunk:]
+            style = torch.cat([style, self.style.vector.expand(chunk - len(style), -1).to(style)])
+            motion, (self.state,) = self.decoder.step([self.state], self._pending[None, :chunk], style[None])
             self._pending = self._pending[chunk:]
             ready.append(motion[0])
         return torch.cat(ready) if ready else self._empty()
@@ -222,7 +270,7 @@ class MotionStream:
         return torch.empty(0, self.decoder.model.config.motion_width)
 
 
-def decode(decoder: MotionDecoder, condition: Tensor, seed: int = 0) -> Tensor:
+def decode(decoder: MotionDecoder, condition: Tensor, seed: int = 0, style: Style | None = None) -> Tensor:
     """Motion [frames, M] of a whole recording's conditions [frames, E]; equal to streaming it."""
-    stream = MotionStream(decoder, seed)
+    stream = MotionStream(decoder, seed, style)
     return torch.cat([stream.push(condition), stream.finish()])

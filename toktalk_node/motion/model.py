@@ -1,20 +1,20 @@
-"""The motion model: the velocity network and the statistics that standardise what goes in and out."""
+"""The motion model: velocity network, style encoder, and the statistics that standardise what goes in and out."""
 
 import torch
 from torch import Tensor, nn
 
-from toktalk_node.face.arkit import BLENDSHAPES
 from toktalk_node.motion.config import MotionConfig
+from toktalk_node.motion.style import StyleEncoder
 from toktalk_node.motion.unet import VelocityUNet
 
-WEIGHTS = len(BLENDSHAPES)
 MIN_MOTION_STD = 0.01
 """Least standard deviation of a motion channel: an unused channel then stays within this of its mean."""
 MIN_CONDITION_STD = 1e-3
 
 
 class MotionModel(nn.Module):
-    """A velocity network with the mean and deviation of every channel of motion and condition.
+    """A velocity network and, where styles are wanted, their encoder, with the mean and deviation of every channel of
+    motion and condition.
 
     `silence` is the condition of silence and `rest` the face at rest, both raw: what lies before a stream's first
     frame and, of the condition, behind its last.
@@ -31,6 +31,7 @@ class MotionModel(nn.Module):
         super().__init__()
         self.config = config
         self.net = VelocityUNet(config)
+        self.style = StyleEncoder(config.motion_width, config.style_width) if config.style_width else None
         self.register_buffer("motion_mean", torch.zeros(config.motion_width))
         self.register_buffer("motion_std", torch.ones(config.motion_width))
         self.register_buffer("condition_mean", torch.zeros(config.condition_width))
@@ -58,4 +59,19 @@ class MotionModel(nn.Module):
     def to_motion(self, x: Tensor) -> Tensor:
         """Standardised motion [..., M] to weights clamped to [0, 1] and head angles in radians."""
         motion = x * self.motion_std + self.motion_mean
-        return torch.cat([motion[..., :WEIGHTS].clamp(0, 1), motion[..., WEIGHTS:]], dim=-1)
+        weights = self.config.space.weights
+        return torch.cat([motion[..., :weights].clamp(0, 1), motion[..., weights:]], dim=-1)
+
+    def encode_style(self, motion: Tensor) -> Tensor:
+        """Embedding [S] of the style of a clip of motion [frames, M], raw, at the model's rate.
+
+        Raises ValueError for a model without styles, another width, or a clip shorter than a second.
+        """
+        if self.style is None:
+            raise ValueError("this motion model was trained without styles")
+        if motion.dim() != 2 or motion.shape[1] != self.config.motion_width:
+            raise ValueError(f"a style clip is [frames, {self.config.motion_width}], not {list(motion.shape)}")
+        if len(motion) < self.config.fps:
+            seconds = len(motion) / self.config.fps
+            raise ValueError(f"a style clip of {seconds:.2f} s is too short; a style shows in 1 s or more, best in 5 s")
+        return self.style(self.standardise_motion(motion.to(self.motion_mean))[None])[0]

@@ -127,7 +127,7 @@ class VelocityUNet(nn.Module):
         super().__init__()
         self.config = config
         width = config.channels
-        inputs = 2 * config.motion_width + 1 + config.condition_width
+        inputs = 2 * config.motion_width + 1 + config.condition_width + config.style_width
         self.time = TimeEmbedding(config.time_width)
         self.down = nn.ModuleList(Stage(inputs if i == 0 else width, config) for i in range(config.down_stages))
         self.downsample = CausalConv(width, width, kernel=4, stride=2)
@@ -139,14 +139,22 @@ class VelocityUNet(nn.Module):
         nn.init.zeros_(self.head.bias)
 
     def forward(
-        self, x: Tensor, t: Tensor, condition: Tensor, known: Tensor, mask: Tensor, chunk: int | None, offset: int = 0
+        self,
+        x: Tensor,
+        t: Tensor,
+        condition: Tensor,
+        style: Tensor,
+        known: Tensor,
+        mask: Tensor,
+        chunk: int | None,
+        offset: int = 0,
     ) -> Tensor:
         """Velocity [batch, frames, motion]; everything standardised.
 
-        x: [batch, frames, motion]; t: [batch]; condition: [batch, frames, E], zeros for none; known: [batch, frames,
-        motion], zeros where `mask` [batch, frames, 1] is 0 (1 = the motion of this frame is given); chunk: frames per
-        chunk of the attention mask, None for full context; offset: see `block_causal_mask`. frames, chunk and offset
-        are even.
+        x: [batch, frames, motion]; t: [batch]; condition: [batch, frames, E] and style: [batch, frames, S], zeros for
+        none; known: [batch, frames, motion], zeros where `mask` [batch, frames, 1] is 0 (1 = the motion of this frame
+        is given); chunk: frames per chunk of the attention mask, None for full context; offset: see
+        `block_causal_mask`. frames, chunk and offset are even.
         """
         frames = x.shape[1]
         check_even("frames", frames)
@@ -159,7 +167,7 @@ class VelocityUNet(nn.Module):
         time = self.time(t)
         if self.config.hold_known:
             known = hold_last(known, mask)
-        h = torch.cat([x, condition, known, mask], dim=-1)
+        h = torch.cat([x, condition, style, known, mask], dim=-1)
         skips: list[Tensor] = []
         for i, stage in enumerate(self.down):
             h = stage(h, time, half if i else full)

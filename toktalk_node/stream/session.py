@@ -10,6 +10,8 @@ fixed size, and the noise that motion starts from is a function of the seed and 
 
 import time
 from collections import deque
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,8 +19,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
+from toktalk_node.face import retarget
 from toktalk_node.face.arkit import BLENDSHAPES, MOTION_WIDTH
-from toktalk_node.face.rest import REST, clamp, gate, to_rest
+from toktalk_node.face.rest import clamp, gate, strengthen, to_rest
 from toktalk_node.face.smooth import Smoother
 from toktalk_node.signals import NANOSECONDS, FaceChunk, TokenChunk
 from toktalk_node.speech.resample import Resampler
@@ -27,19 +30,26 @@ from toktalk_node.speech.vad import VoiceGate
 
 if TYPE_CHECKING:
     from toktalk_node.motion.decoder import MotionDecoder
+    from toktalk_node.motion.style import Style
     from toktalk_node.tokens.base import Tokenizer
 
 WEIGHTS = Path(__file__).resolve().parent.parent / "weights"
 """Where the weights that ship with the package lie: `phonetic` and one folder per motion preset."""
 REST_SECONDS = 0.2
 """Time that the face takes to come to rest after the speech, or after an interruption."""
+DEFAULT_STYLE = "neutral"
+"""The style of a session that is given none, where the model knows it."""
+MAX_CLIP = 60
+"""Seconds of a style clip that are read."""
+REST_TIME = 0.1
+"""Time constant in seconds with which the face at rest follows a change of style."""
 _POSES = 60
 """Seconds of frames that are remembered, for an interruption to go on from the frame that was shown."""
 
 
 @dataclass
 class SessionStats:
-    """What a session did since it was made."""
+    """What a session did since it was made, or since its owner gave it new ones."""
 
     seconds: float = 0.0
     """Seconds of sound or tokens taken in."""
@@ -47,6 +57,9 @@ class SessionStats:
     chunks: int = 0
     """Chunks of motion that were decoded."""
     compute_seconds: float = 0.0
+    """Time that passed while it computed, other programs' turns on the same core included."""
+    thread_seconds: float = 0.0
+    """Processor time of the computing thread alone; torch's further threads and a GPU do not show in it."""
     chunk_seconds: deque[float] = field(default_factory=lambda: deque(maxlen=2000))
     """Computing time of each of the latest chunks, tokens and motion."""
     bad_values: int = 0
@@ -54,8 +67,13 @@ class SessionStats:
 
     @property
     def real_time_factor(self) -> float:
-        """Computing time per second of input."""
+        """Time that computing takes per second of input, by the clock on the wall: it must stay below 1."""
         return self.compute_seconds / self.seconds if self.seconds else 0.0
+
+    @property
+    def thread_factor(self) -> float:
+        """Processor time per second of input: the same however busy the machine is."""
+        return self.thread_seconds / self.seconds if self.seconds else 0.0
 
 
 @dataclass(frozen=True)
@@ -67,17 +85,28 @@ class Interruption:
     dropped_frames: int
     """Frames that had been given out and will not be shown."""
     rest: FaceChunk
-    """Frames that bring the face to rest; the first takes the place of frame `played_frames`."""
+    """Frames that bring the face to rest; the first takes the place of frame `played_frames`. None where the stream
+    had come to rest by itself."""
 
 
 class Session:
     """One stream. Sessions may share a decoder and a tokenizer, which hold no stream's state.
 
-    A stream takes either sound at one rate or tokens of the model's space; `finish`, `interrupt` and `reset` bring the
-    session back to its beginning.
+    A stream takes either sound at one rate or tokens of the model's space. After `finish` or `interrupt` it is over,
+    and the next input begins another; until then it can still be interrupted, as its frames may not all be played.
     """
 
-    def __init__(self, decoder: "MotionDecoder", tokenizer: "Tokenizer", *, seed: int = 0) -> None:
+    strength: tuple[float, float] = (1.0, 1.0)
+    """How far upper face with head, and lower face, go from the style's rest: 1 as the model has it, 0 not at all."""
+
+    def __init__(
+        self,
+        decoder: "MotionDecoder",
+        tokenizer: "Tokenizer",
+        *,
+        seed: int = 0,
+        styles: "Mapping[str, Style] | None" = None,
+    ) -> None:
         from toktalk_node.motion.decoder import MotionStream
 
         config = decoder.model.config
@@ -91,7 +120,8 @@ class Session:
             raise ValueError(f"the motion model runs at {config.fps} Hz, its tokens come at {space.rate} Hz")
         self.decoder, self.tokenizer = decoder, tokenizer
         self.stats = SessionStats()
-        self._motion = MotionStream(decoder, seed)
+        self.styles: Mapping[str, Style] = styles or {}
+        self._motion = MotionStream(decoder, seed, self._blend({}))
         self._smoother = Smoother(config.fps)
         self._poses: deque[np.ndarray] = deque(maxlen=_POSES * config.fps)
         self.reset()
@@ -105,13 +135,15 @@ class Session:
         chunk: float | None = None,
         steps: int | None = None,
         guidance: float | None = None,
+        style: str = "",
         device: str = "cpu",
         weights: Path | str | None = None,
     ) -> "Session":
         """A session on the weights that ship with the package, or on those in the folder `weights`.
 
         chunk: seconds per chunk C; steps: Euler steps n; guidance: weight w; None takes the model's own default.
-        Raises CheckpointError or TokenizerError, naming the command that makes the weights, where they are missing.
+        style: see `set_style`. Raises CheckpointError or TokenizerError, naming the command that makes the weights,
+        where they are missing; ValueError for an unknown style.
         """
         from dataclasses import replace
 
@@ -129,7 +161,10 @@ class Session:
             changes["steps"] = steps
         if guidance is not None:
             changes["guidance"] = guidance
-        return cls(MotionDecoder(model, replace(DecodeSettings.of(model.config), **changes)), tokenizer, seed=seed)
+        decoder = MotionDecoder(model, replace(DecodeSettings.of(model.config), **changes))
+        session = cls(decoder, tokenizer, seed=seed, styles=checkpoint.load_styles(folder / preset, model.config))
+        session.set_style(style)
+        return session
 
     @property
     def fps(self) -> int:
@@ -140,24 +175,54 @@ class Session:
     def look_ahead(self) -> float:
         """Seconds from a sample to the moment when its frame can be computed, at most: the algorithmic wait.
 
-        Sound at another rate than the tokenizer's waits for the resampler as well: 3 ms, or 6 ms from 8 kHz.
+        The resampler's share, 3 ms or 6 ms from 8 kHz, is in it once sound of another rate than the tokenizer's came.
         """
         motion = (self.decoder.settings.chunk + self.decoder.model.config.look_ahead) / self.fps
-        return self.tokenizer.look_ahead + motion
+        return self.tokenizer.look_ahead + motion + (self._resampler.delay if self._resampler else 0.0)
 
     def reset(self) -> None:
         """Forget the stream; the next input begins another."""
         self._motion.reset()
-        self._smoother.reset()
+        self._rest = self._motion.style.rest.cpu().numpy()
+        self._smoother.reset(self._rest)
         self._tokens = None
         self._resampler: Resampler | None = None
         self._gate = VoiceGate()
         self._open = np.zeros(0, np.float32)
         self._rate = 0
-        self._received = 0
         self._token = 0
         self._frame = 0
         self._poses.clear()
+        self._over = False
+
+    def set_style(self, style: "str | Style", seconds: float = 0.4) -> None:
+        """Speak in `style` from the next chunk on, the change spread over `seconds`; it holds until the next call.
+
+        style: one of `styles` by name, several with weights (`warm=0.6, happiness=0.4`; what is missing to 1 is the
+        default's), "" for the default, or what `style_of` made of a clip. Raises ValueError for an unknown name or
+        weights that do not make sense.
+        """
+        from toktalk_node.motion.style import parse_blend
+
+        chosen = self._blend(parse_blend(style)) if isinstance(style, str) else style
+        self._motion.set_style(chosen, round(seconds * self.fps))
+
+    def style_of(self, motion: np.ndarray, fps: int) -> "Style":
+        """The style of a clip of motion [frames, 55] at `fps`: a second or more, best five, a minute at most is read.
+
+        Raises ValueError for a model without styles, another shape, numbers that are not finite or a shorter clip.
+        """
+        motion = np.asarray(motion, np.float32)
+        if not np.isfinite(motion).all():
+            raise ValueError("the style clip holds values that are not finite")
+        clip = retarget.resample(motion[: MAX_CLIP * fps], fps, self.fps)
+        return self.decoder.style_of(torch.from_numpy(clip))
+
+    def _blend(self, parts: Mapping[str, float]) -> "Style":
+        from toktalk_node.motion.style import Style
+
+        default = self.styles.get(DEFAULT_STYLE, self.decoder.open_style)
+        return Style.blended(parts, self.styles, default)
 
     def push_audio(self, pcm: np.ndarray, rate: int) -> FaceChunk:
         """Take sound [n] or [n, channels] at `rate` Hz, any n; return the frames that are ready.
@@ -165,6 +230,7 @@ class Session:
         Samples that are not finite count as silence. Raises ValueError for another shape or type, a rate that changes
         within the stream, or sound after tokens.
         """
+        self._begin()
         if self._token and self._tokens is None:
             raise ValueError("this stream takes tokens; call finish() or reset() before pushing sound")
         if self._rate and rate != self._rate:
@@ -176,17 +242,17 @@ class Session:
             self._tokens = self.tokenizer.stream()
         self.stats.bad_values += bad
         self.stats.seconds += len(samples) / self._rate
-        begun = time.perf_counter()
-        heard = self._resampler.push(samples)
-        self._received += len(heard)
-        self._open = np.concatenate([self._open, self._gate.push(heard)])
-        return self._give(self._decode(self._tokens.push(heard)), begun)
+        with self._timed():
+            heard = self._resampler.push(samples)
+            self._open = np.concatenate([self._open, self._gate.push(heard)])
+            return self._give(self._shown(self._decode(self._tokens.push(heard))))
 
     def push_tokens(self, chunk: TokenChunk) -> FaceChunk:
         """Take tokens of the model's space, following each other without a gap; return the frames that are ready.
 
         Raises ValueError for another space, ids out of range, a gap, or tokens after sound.
         """
+        self._begin()
         if self._tokens is not None:
             raise ValueError("this stream takes sound; call finish() or reset() before pushing tokens")
         if chunk.space != self.tokenizer.space.name:
@@ -196,41 +262,48 @@ class Session:
         ids = self.tokenizer.space.check(chunk.ids)
         self.stats.seconds += len(ids) / self.tokenizer.space.rate
         self._open = np.concatenate([self._open, np.ones(len(ids), np.float32)])
-        begun = time.perf_counter()
-        return self._give(self._decode(ids), begun)
+        with self._timed():
+            return self._give(self._shown(self._decode(ids)))
 
     def finish(self) -> FaceChunk:
-        """The frames still owed, and those that bring the face to rest; then the session is at its beginning."""
-        begun = time.perf_counter()
-        motion = [self._empty()]
-        if self._tokens is not None:
-            heard = self._resampler.finish()
-            self._open = np.concatenate([self._open, self._gate.push(heard), self._gate.finish()])
-            motion.append(self._decode(self._tokens.push(heard)))
-            motion.append(self._decode(self._tokens.finish()))
-        missing = self._token - self._frame - sum(len(part) for part in motion) - len(self._open)
-        self._open = np.concatenate([self._open, np.zeros(max(missing, 0), np.float32)])
-        motion.append(self._motion.finish().numpy())
-        start = self._frame
-        spoken = self._shown(np.concatenate(motion))
-        last = spoken[-1] if len(spoken) else (self._poses[-1] if self._poses else None)
-        if last is not None:
-            spoken = np.concatenate([spoken, to_rest(last, round(REST_SECONDS * self.fps), self.fps, REST_SECONDS)])
-        self._count(len(spoken), begun)
-        self.reset()
-        return self._chunk(spoken, start)
+        """The frames still owed, and those that bring the face to rest; then the stream is over."""
+        self._begin()
+        with self._timed():
+            motion = [self._empty()]
+            if self._tokens is not None:
+                heard = self._resampler.finish()
+                self._open = np.concatenate([self._open, self._gate.push(heard), self._gate.finish()])
+                motion.append(self._decode(self._tokens.push(heard)))
+                motion.append(self._decode(self._tokens.finish()))
+            missing = self._token - self._frame - sum(len(part) for part in motion) - len(self._open)
+            self._open = np.concatenate([self._open, np.zeros(max(missing, 0), np.float32)])
+            motion.append(self._motion.finish().numpy())
+            spoken = self._shown(np.concatenate(motion))
+            if len(spoken) or self._poses:
+                last = spoken[-1] if len(spoken) else self._poses[-1]
+                spoken = np.concatenate([spoken, self._to_rest(last)])
+            chunk = self._give(spoken)
+        self._over = True
+        return chunk
 
-    def interrupt(self, played_ns: int) -> Interruption:
-        """Drop what was not played by media time `played_ns`, in nanoseconds; the session is at its beginning again."""
-        if played_ns < 0:
+    def interrupt(self, played_ns: int | None = None) -> Interruption:
+        """Drop what was not played by media time `played_ns`, in nanoseconds; None: all was. The stream is over."""
+        if played_ns is not None and played_ns < 0:
             raise ValueError(f"played_ns must not be negative, but is {played_ns}")
         given = self._frame
-        played = min(played_ns * self.fps // NANOSECONDS, given)
-        back = given - played
-        pose = self._poses[-1 - back] if back < len(self._poses) else REST
-        rest = to_rest(pose, round(REST_SECONDS * self.fps), self.fps, REST_SECONDS)
-        self.reset()
-        return Interruption(played, back, self._chunk(rest, played))
+        played = given if played_ns is None else min(played_ns * self.fps // NANOSECONDS, given)
+        for _ in range(min(given - played, len(self._poses))):
+            self._poses.pop()
+        self._frame = played
+        resting = self._over and played == given
+        rest = self._empty() if resting else self._to_rest(self._poses[-1] if self._poses else self._rest)
+        self._over = True
+        return Interruption(played, given - played, self._give(rest))
+
+    def _begin(self) -> None:
+        """Another stream, where the one before is over."""
+        if self._over:
+            self.reset()
 
     def _decode(self, ids: np.ndarray) -> np.ndarray:
         """Motion [m, 55] of the chunks that tokens [n, codebooks] complete."""
@@ -239,31 +312,47 @@ class Session:
             return self._empty()
         return self._motion.push(torch.from_numpy(self.tokenizer.embed(ids))).numpy()
 
-    def _give(self, motion: np.ndarray, begun: float) -> FaceChunk:
-        start = self._frame
-        shown = self._shown(motion)
-        self._count(len(shown), begun)
-        return self._chunk(shown, start)
-
     def _shown(self, motion: np.ndarray) -> np.ndarray:
         """The motion as it is given out: valid, steady, and its mouth at rest where nobody speaks."""
-        motion = self._smoother.push(clamp(gate(motion, self._open[: len(motion)])))
-        self._open = self._open[len(motion) :]
+        opened, self._open = self._open[: len(motion)], self._open[len(motion) :]
+        rest = self._rests(len(motion))
+        steady = self._smoother.push(clamp(gate(motion, opened, rest)))
+        return steady if self.strength == (1, 1) else clamp(strengthen(steady, rest, *self.strength))
+
+    def _rests(self, frames: int) -> np.ndarray:
+        """The face at rest of the next frames [frames, 55]: it follows a change of style within half a second."""
+        target, share = self._motion.style.rest.cpu().numpy(), 1 - np.exp(-1 / (REST_TIME * self.fps))
+        rests = np.empty((frames, MOTION_WIDTH), np.float32)
+        for i in range(frames):
+            self._rest = self._rest + share * (target - self._rest)
+            rests[i] = self._rest
+        return rests
+
+    def _to_rest(self, pose: np.ndarray) -> np.ndarray:
+        """The way to rest [n, 55] from `pose` [55]."""
+        return to_rest(pose, round(REST_SECONDS * self.fps), self.fps, REST_SECONDS, self._rest.astype(np.float32))
+
+    def _give(self, motion: np.ndarray) -> FaceChunk:
+        """`motion` [n, 55] as the stream's next frames, which are remembered."""
+        start, split = self._frame, len(BLENDSHAPES)
         self._frame += len(motion)
         self._poses.extend(motion)
-        return motion
-
-    def _count(self, frames: int, begun: float) -> None:
-        spent = time.perf_counter() - begun
-        chunks = -(-frames // self.decoder.settings.chunk)
-        self.stats.compute_seconds += spent
-        self.stats.frames += frames
-        self.stats.chunks += chunks
-        self.stats.chunk_seconds.extend([spent / chunks] * chunks if chunks else [])
-
-    def _chunk(self, motion: np.ndarray, start: int) -> FaceChunk:
-        split = len(BLENDSHAPES)
         return FaceChunk(motion[:, :split], motion[:, split:], self.fps, start)
+
+    @contextmanager
+    def _timed(self) -> Iterator[None]:
+        """Counts what is given out meanwhile, and the time that it takes."""
+        stats, before = self.stats, self._frame
+        begun, thread_begun = time.perf_counter(), time.thread_time()
+        yield
+        spent = time.perf_counter() - begun
+        frames = self._frame - before
+        chunks = -(-frames // self.decoder.settings.chunk)
+        stats.compute_seconds += spent
+        stats.thread_seconds += time.thread_time() - thread_begun
+        stats.frames += frames
+        stats.chunks += chunks
+        stats.chunk_seconds.extend([spent / max(chunks, 1)] * chunks)
 
     @staticmethod
     def _empty() -> np.ndarray:

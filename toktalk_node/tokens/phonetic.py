@@ -58,9 +58,9 @@ class PhoneticConfig:
     """Levels of the finite scalar quantizer."""
     acoustic_scale: float = 0.2
     """Exponent of the acoustic model's likelihoods, whose frames are not as independent as the model holds."""
-    network_scale: float = 0.3
+    network_scale: float = 0.35
     """Exponent of the phone network's probabilities in clear speech, …"""
-    network_scale_noise: float = 0.8
+    network_scale_noise: float = 1.0
     """… and in noise."""
     noise_clarity: float = 3.0
     """Clarity, in nepers of amplitude between loud and quiet frames, midway between the two."""

@@ -6,11 +6,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from toktalk_node.face.arkit import BLENDSHAPES, HEAD
 from toktalk_node.motion.model import MotionModel
+from toktalk_node.motion.style import StyleEncoder
 from toktalk_node.training.shards import MotionData, Utterance
 
-SPEECH_PREFIXES = ("jaw", "mouth", "tongue")
 EASE_SECONDS = 0.4
 """How long a face that rests takes to join the performance, where a window begins before its utterance."""
 
@@ -32,7 +31,11 @@ class Windows:
     longest_known: float = 0.65
     """Longest known beginning as a share of the window."""
     dropped: float = 0.2
-    """Share of windows without condition and known frames, which guidance needs."""
+    """Share of windows without condition, style and known frames, which guidance needs."""
+    open_style: float = 0.12
+    """Share of the others without a style, so that the model can do without one."""
+    reference: tuple[int, ...] = (100, 150, 200, 250)
+    """Frames of the clips that styles are read off."""
 
 
 @dataclass(frozen=True)
@@ -43,6 +46,10 @@ class Batch:
     """[batch, frames, M]."""
     condition: Tensor
     """[batch, frames, E]; zeros where dropped."""
+    reference: Tensor
+    """Other motion of the same actors [batch, R, M]; R is 0 for a model without styles."""
+    styled: Tensor
+    """1 where the style is given [batch, 1, 1]."""
     known: Tensor
     """1 where the motion is given [batch, frames, 1]."""
     weight: Tensor
@@ -56,6 +63,12 @@ class Batch:
     offset: int
     """Frames of the first chunk before the window."""
 
+    def style(self, encoder: StyleEncoder | None) -> Tensor:
+        """Styles [batch, 1, S] of the references, zeros where they are left open; S is 0 without an encoder."""
+        if encoder is None:
+            return self.styled[..., :0]
+        return encoder(self.reference)[:, None] * self.styled
+
 
 class Sampler:
     """Draws batches; batch `step` is a function of (seed, step), so that training resumes where it stopped."""
@@ -66,8 +79,10 @@ class Sampler:
         self.look_ahead = model.config.look_ahead
         lengths = np.array([len(item) + windows.frames // 2 for item in data.utterances], float)
         self._cumulative = np.cumsum(lengths / lengths.sum())
-        names = (*BLENDSHAPES, *HEAD)
-        self._eased = torch.tensor([not name.startswith(SPEECH_PREFIXES) for name in names])
+        self._eased = ~torch.tensor(model.config.space.moved_by_speech())
+        self._by_actor: dict[str, list[int]] = {}
+        for i, item in enumerate(data.utterances):
+            self._by_actor.setdefault(item.actor or item.id, []).append(i)
 
     def __call__(self, step: int) -> Batch:
         """The batch of step `step`, on the model's device."""
@@ -91,10 +106,14 @@ class Sampler:
         generator = torch.Generator().manual_seed(int(rng.integers(2**62)))
         noise = torch.randn(motion.shape, generator=generator).to(motion)
         keep = torch.from_numpy(~dropped).to(motion)[:, None, None]
+        reference = self._references(chosen, rng)
+        styled = torch.from_numpy(~dropped & (rng.random(w.batch) >= w.open_style))
         t = (torch.from_numpy(rng.permutation(w.batch)) + torch.rand(w.batch, generator=generator)) / w.batch
         return Batch(
             motion=model.standardise_motion(motion),
             condition=model.standardise_condition(condition) * keep,
+            reference=model.standardise_motion(reference.to(motion)),
+            styled=styled.to(motion)[:, None, None],
             known=known,
             weight=weight * (1 - known),
             t=t.to(motion),
@@ -102,6 +121,27 @@ class Sampler:
             chunk=chunk,
             offset=offset,
         )
+
+    def _references(self, chosen: np.ndarray, rng: np.random.Generator) -> Tensor:
+        """Clips [batch, R, M] of the actors of the chosen utterances; R is 0 for a model without styles.
+
+        A clip is other utterances of the actor, end to end; the same one where the actor has no other.
+        """
+        config = self.model.config
+        if not config.style_width:
+            return torch.zeros(len(chosen), 0, config.motion_width)
+        frames, clips = int(rng.choice(self.windows.reference)), []
+        for index in chosen:
+            item = self.data.utterances[index]
+            mates = self._by_actor[item.actor or item.id]
+            clip: list[Tensor] = []
+            while sum(map(len, clip)) < frames:
+                mate = mates[int(rng.integers(len(mates)))]
+                if mate != index or len(mates) == 1:
+                    motion = self.data.utterances[mate].motion
+                    clip.append(motion[int(rng.integers(max(len(motion) - frames, 0) + 1)) :][:frames])
+            clips.append(torch.cat(clip)[:frames].float())
+        return torch.stack(clips)
 
     def _cut(self, item: Utterance, rng: np.random.Generator) -> tuple[Tensor, Tensor, Tensor]:
         """Motion [frames, M], condition [frames, E] and weight [frames, 1] of a window of an utterance.
@@ -112,7 +152,8 @@ class Sampler:
         frames, ahead = self.windows.frames, self.look_ahead
         start = int(rng.integers(-(frames // 2), max(len(item) - frames, 0) + 1))
         stop = start + frames
-        motion = self.model.rest.cpu().repeat(frames, 1)
+        rest = self.data.rests.get(item.actor, self.model.rest.cpu())
+        motion = rest.repeat(frames, 1)
         condition = self.model.silence.cpu().repeat(frames, 1)
         weight = torch.zeros(frames, 1)
         inside = slice(max(-start, 0), max(min(len(item), stop) - start, 0))
@@ -123,6 +164,5 @@ class Sampler:
         if start < 0:
             ramp = (torch.arange(frames) + start + 1) / (EASE_SECONDS * self.data.fps)
             ramp = 0.5 - 0.5 * torch.cos(ramp.clamp(0, 1) * torch.pi)
-            rest = self.model.rest.cpu()
             motion = torch.where(self._eased, rest + ramp[:, None] * (motion - rest), motion)
         return motion, condition, weight

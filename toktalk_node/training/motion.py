@@ -24,6 +24,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from toktalk_node.face.arkit import INDEX
 from toktalk_node.face.rest import REST
+from toktalk_node.face.space import ARKIT
 from toktalk_node.motion import checkpoint
 from toktalk_node.motion.config import MotionConfig, preset
 from toktalk_node.motion.flow import cfm_loss, cosine_time, difference_loss, straight_path
@@ -104,11 +105,11 @@ class MotionTrainer:
             raise DataError("the training data has no utterance of split 'train'")
         self.data, self.config = data, config
         torch.manual_seed(config.seed)
-        self.model = MotionModel(model).to(device)
+        self.model = self.build(model).to(device)
         self._standardise(train)
         self.sampler = Sampler(train, self.model, config.windows, config.seed)
         self.validator = Sampler(valid, self.model, config.windows, config.seed + 1) if valid.utterances else None
-        self.parameters = list(self.model.net.parameters())
+        self.parameters = list(self.model.parameters())
         self.optimizer = torch.optim.AdamW(
             self.parameters, config.learning_rate, betas=(0.9, 0.99), weight_decay=config.weight_decay, fused=True
         )
@@ -117,6 +118,10 @@ class MotionTrainer:
         self.aperture = self._aperture_scale(train)
         self.step = 0
         self.seconds = 0.0
+
+    def build(self, model: MotionConfig) -> MotionModel:
+        """The model to train, with new weights."""
+        return MotionModel(model)
 
     def train_step(self) -> float:
         """One step of AdamW; returns the loss."""
@@ -142,7 +147,8 @@ class MotionTrainer:
         # on a CPU the fused attention's backward pass is slow for windows this short
         attention = sdpa_kernel(SDPBackend.MATH) if x_t.device.type == "cpu" else nullcontext()
         with torch.autocast(x_t.device.type, torch.bfloat16, enabled=config.bf16), attention:
-            predicted = model.net(x_t, t, batch.condition, known, batch.known, batch.chunk, batch.offset)
+            style = batch.style(model.style).expand(-1, x_t.shape[1], -1)
+            predicted = model.net(x_t, t, batch.condition, style, known, batch.known, batch.chunk, batch.offset)
         predicted = predicted.float()
         shapes = cfm_loss(predicted, dx_t, self.channel_weight, batch.weight)
         changes = difference_loss(predicted, dx_t, self.channel_weight, batch.weight)
@@ -232,20 +238,30 @@ class MotionTrainer:
         motion = torch.cat([item.motion[::4].float() for item in items])
         condition = torch.cat([item.condition[::4].float() for item in items])
         silence = torch.stack([item.condition[0].float() for item in items]).median(0).values
-        self.model.set_statistics(motion, condition, silence, torch.from_numpy(REST.copy()))
+        self.model.set_statistics(motion, condition, silence, self._rest())
+
+    def _rest(self) -> Tensor:
+        """The resting face [M]: ARKit's, elsewhere the mean of the actors'."""
+        if self.model.config.space is ARKIT:
+            return torch.from_numpy(REST.copy())
+        rests = [*self.data.rests.values(), torch.zeros(self.model.config.motion_width)]
+        return torch.stack(rests[:-1] or rests).mean(0)
 
     def _channel_weight(self) -> Tensor:
-        weight = torch.ones_like(self.model.motion_mean)
-        weight[[INDEX[name] for name in LIP_SHAPES]] = self.config.lip_weight
+        channels = self.model.config.space.channels
+        weight = torch.tensor([self.config.lip_weight if name in LIP_SHAPES else 1.0 for name in channels])
+        weight = weight.to(self.model.motion_mean)
         weight[self.model.motion_std <= MIN_MOTION_STD] = self.config.unused_weight
         return weight
 
     def _aperture_scale(self, train: MotionData) -> Tensor:
-        """[M, 1] that turns standardised motion into the standardised opening between the lips."""
+        """[M, 1] that turns standardised motion into the standardised opening between the lips; zeros without lips."""
+        scale = torch.zeros(self.model.config.motion_width, 1)
+        if self.model.config.space is not ARKIT:
+            return scale.to(self.model.silence)
         jaw, close = INDEX["jawOpen"], INDEX["mouthClose"]
         items = train.utterances[:: max(1, len(train.utterances) // 2000)]
         opening = torch.cat([item.motion[::4, jaw].float() - item.motion[::4, close].float() for item in items])
-        scale = torch.zeros(self.model.config.motion_width, 1)
         std = self.model.motion_std.cpu()
         scale[jaw], scale[close] = std[jaw], -std[close]
         return (scale / opening.std().clamp_min(MIN_MOTION_STD)).to(self.model.silence)
@@ -262,10 +278,7 @@ def cpu_has_bf16() -> bool:
 
 def model_config(data: MotionData, name: str, **changes: Any) -> MotionConfig:
     """The preset `name` for the widths, rate and token space of the data."""
-    motion_width = data.utterances[0].motion.shape[1]
-    return preset(
-        name, data.condition_width, token_space=data.space, fps=data.fps, motion_width=motion_width, **changes
-    )
+    return preset(name, data.condition_width, token_space=data.space, fps=data.fps, face=data.face, **changes)
 
 
 def train(trainer: MotionTrainer, out: Path, report: Callable[[Progress], None] | None = None) -> bool:

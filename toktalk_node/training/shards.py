@@ -1,13 +1,15 @@
 """Prepared training data of the motion model: a folder of shards.
 
 A shard is two files: `NAME.safetensors` with `condition` float16 [N, E] and `motion` float16 [N, M], the frames of all
-its utterances end to end, and `NAME.json` with the format's version, the token space, the frame rate and one entry
-per utterance: {"id", "split", "start", "frames"}. Reading maps the tensors into memory.
+its utterances end to end, and `rest` float32 [A, M], the resting faces of its actors; and `NAME.json` with the
+format's version, the token space, the face space, the frame rate, the names of the actors, and one entry per
+utterance: {"id", "split", "actor", "start", "frames"}. Reading maps the tensors into memory.
 """
 
 import json
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import torch
@@ -15,10 +17,11 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from toktalk_node.face.space import ARKIT
 from toktalk_node.motion.checkpoint import write_atomically
 
 FORMAT = "toktalk-motion-data"
-VERSION = 1
+VERSION = 2
 PREPARE = "Prepare it with `toktalk corpus prepare`."
 
 
@@ -34,13 +37,25 @@ class Utterance:
     split: str
     condition: Tensor
     motion: Tensor
+    actor: str = ""
+    """Who performs it: utterances of one actor share a style. "" is nobody known."""
 
     def __len__(self) -> int:
         return len(self.motion)
 
 
-def write_shard(path: str | Path, items: Iterable[Utterance], *, space: str, fps: int) -> int:
+def write_shard(
+    path: str | Path,
+    items: Iterable[Utterance],
+    *,
+    space: str,
+    fps: int,
+    face: str = ARKIT.name,
+    rests: Mapping[str, Tensor] | None = None,
+) -> int:
     """Write utterances to the shard `path` (.safetensors) and its index beside it; return the number of frames.
+
+    rests: the resting face [M] by actor, of those whose rest is known.
 
     Raises ValueError where condition and motion differ in length, widths differ between utterances, or values are
     not finite.
@@ -57,13 +72,18 @@ def write_shard(path: str | Path, items: Iterable[Utterance], *, space: str, fps
             raise ValueError(f"{item.id}: widths differ from those of {kept[0].id}")
         if not (item.condition.isfinite().all() and item.motion.isfinite().all()):
             raise ValueError(f"{item.id}: condition or motion is not finite")
-        entries.append({"id": item.id, "split": item.split, "start": start, "frames": len(item)})
+        about = {"id": item.id, "split": item.split, "actor": item.actor}
+        entries.append(about | {"start": start, "frames": len(item)})
         start += len(item)
+    actors = sorted({item.actor for item in kept} & (rests or {}).keys())
+    width = kept[0].motion.shape[1]
     tensors = {
+        "rest": torch.stack([rests[actor].float() for actor in actors]) if actors else torch.zeros(0, width),
         "condition": torch.cat([item.condition.half() for item in kept]).contiguous(),
         "motion": torch.cat([item.motion.half() for item in kept]).contiguous(),
     }
-    index = {"format": FORMAT, "version": VERSION, "space": space, "fps": fps, "utterances": entries}
+    index = {"format": FORMAT, "version": VERSION, "space": space, "face": face, "fps": fps}
+    index |= {"actors": actors, "utterances": entries}
     write_atomically(path, lambda temporary: save_file(tensors, temporary))
     write_atomically(path.with_suffix(".json"), lambda temporary: temporary.write_text(json.dumps(index)))
     return start
@@ -76,6 +96,10 @@ class MotionData:
     space: str
     fps: int
     utterances: Sequence[Utterance]
+    face: str = ARKIT.name
+    """Name of the face space."""
+    rests: Mapping[str, Tensor] = field(default_factory=dict)
+    """The resting face [M] by actor, where it is known."""
 
     @property
     def condition_width(self) -> int:
@@ -89,7 +113,7 @@ class MotionData:
 
     def split(self, *names: str) -> "MotionData":
         """The utterances of the named splits."""
-        return MotionData(self.space, self.fps, [item for item in self.utterances if item.split in names])
+        return replace(self, utterances=[item for item in self.utterances if item.split in names])
 
 
 def read_shards(folder: str | Path) -> MotionData:
@@ -99,7 +123,8 @@ def read_shards(folder: str | Path) -> MotionData:
     if not paths:
         raise DataError(f"no training data in {folder}: there is no *.safetensors. {PREPARE}")
     utterances: list[Utterance] = []
-    kinds: dict[tuple[str, int, int, int], Path] = {}
+    rests: dict[str, Tensor] = {}
+    kinds: dict[tuple[str, str, int, int, int], Path] = {}
     for path in paths:
         try:
             index = json.loads(path.with_suffix(".json").read_text())
@@ -110,12 +135,15 @@ def read_shards(folder: str | Path) -> MotionData:
             found = f"{index.get('format')} {index.get('version')}"
             raise DataError(f"shard {path} is {found}, not {FORMAT} {VERSION}. {PREPARE}")
         condition, motion = tensors["condition"], tensors["motion"]
-        kinds.setdefault((index["space"], index["fps"], condition.shape[1], motion.shape[1]), path)
+        kinds.setdefault((index["space"], index["face"], index["fps"], condition.shape[1], motion.shape[1]), path)
+        rests |= zip(index["actors"], tensors["rest"], strict=True)
         for entry in index["utterances"]:
             rows = slice(entry["start"], entry["start"] + entry["frames"])
-            utterances.append(Utterance(entry["id"], entry["split"], condition[rows], motion[rows]))
+            utterances.append(
+                Utterance(entry["id"], entry["split"], condition[rows], motion[rows], sys.intern(entry["actor"]))
+            )
     if len(kinds) > 1:
         (a, path_a), (b, path_b) = list(kinds.items())[:2]
-        raise DataError(f"shards disagree in (space, fps, widths): {path_a} has {a}, {path_b} has {b}. {PREPARE}")
-    space, fps, _, _ = next(iter(kinds))
-    return MotionData(space, fps, utterances)
+        raise DataError(f"shards disagree in (space, face, fps, widths): {path_a} has {a}, {path_b} has {b}. {PREPARE}")
+    space, face, fps, _, _ = next(iter(kinds))
+    return MotionData(space, fps, utterances, face, rests)
