@@ -1,10 +1,10 @@
-"""What a speaking face does beside its lips: blinks, brows, gaze and head.
+"""What a speaking face does beside its lips: brows, lids and head; the eyes themselves are in `eyes`.
 
-Timing follows what is known of people: they blink about 17 times a minute at rest and 26 in conversation, at intervals
-with a long tail (Bentivoglio et al., 1997), most of all at the ends of phrases (Nakano and Kitazawa, 2010), and lids
-close twice as fast as they open; brows and nods go with accented syllables (Cave et al., 1996; Munhall et al., 2004);
-head motion has a spectrum that falls with frequency; eyes counter-rotate against the head and jump between fixations.
-All functions are of continuous time, so that the frame rate changes nothing but the sampling.
+Brows and nods go with accented syllables, and follow the pitch and loudness of the voice (Cave et al., "About the
+relationship between eyebrow movements and F0 variations", 1996; Munhall et al., "Visual prosody and speech
+intelligibility", 2004; Yehia, Kuratate and Vatikiotis-Bateson, "Linking facial animation, head motion and speech
+acoustics", 2002); head motion has a spectrum that falls with frequency. Functions are of continuous time, so that
+the frame rate changes nothing but the sampling.
 """
 
 from collections.abc import Sequence
@@ -12,12 +12,16 @@ from typing import NamedTuple
 
 import numpy as np
 
+from toktalk_node.corpus.coarticulation import layered
+from toktalk_node.corpus.events import Laugh, phrases, within
+from toktalk_node.corpus.eyes import blinks, gaze
+from toktalk_node.corpus.styles import SpeakingStyle
 from toktalk_node.face.arkit import BLENDSHAPES, INDEX
 from toktalk_node.face.livelink import EYE_RANGE
-from toktalk_node.speech.phones import SILENCE, VOWELS, Phone
+from toktalk_node.speech.phones import VOWELS, Phone
 
 HEAD_LIMIT = 0.15
-"""Bound of each head angle in radians."""
+"""Bound of each head angle in radians, from where the head rests."""
 
 
 class Accent(NamedTuple):
@@ -90,6 +94,16 @@ def standardised(values: np.ndarray) -> np.ndarray:
     return np.clip((values - values.mean()) / values.std(), -2.5, 2.5)
 
 
+def smoothed(contour: np.ndarray | None, frames: int, fps: float, seconds: float = 0.16) -> np.ndarray:
+    """`contour` [about `frames`] under a window of `seconds`, float64 [frames]; zeros where it is None or empty."""
+    if contour is None or not len(contour):
+        return np.zeros(frames)
+    contour = np.pad(contour[:frames], (0, max(0, frames - len(contour))), "edge")
+    window = np.hanning(2 * round(seconds / 2 * fps) + 3)
+    padded = np.pad(contour, len(window) // 2, "edge")
+    return np.convolve(padded, window / window.sum(), "valid")
+
+
 def wander(times: np.ndarray, rng: np.random.Generator, low: float = 0.07, high: float = 1.4) -> np.ndarray:
     """A smooth random motion of unit variance, float64 [frames], with amplitude ~ 1 / frequency in [low, high] Hz."""
     waves = 12
@@ -106,56 +120,27 @@ def bump(times: np.ndarray, peak: float, rise: float, fall: float) -> np.ndarray
     return 0.5 + 0.5 * np.cos(np.pi * np.minimum(distance, 1))
 
 
-def blinks(times: np.ndarray, phones: Sequence[Phone], duration: float, rng: np.random.Generator) -> np.ndarray:
-    """How far the eyes are closed by blinks, float64 [frames] in [0, 1]."""
-    ends = np.array([phone.start for phone in phones if phone.label == SILENCE and phone.start > 0])
-    closed = np.zeros(len(times))
-    at = rng.uniform(0.3, 3.0)
-    while at < duration:
-        if len(ends):  # a blink that is nearly due waits for the phrase to end, or comes a little early
-            nearest = ends[np.argmin(np.abs(ends - at))]
-            if abs(nearest - at) < 0.7 and rng.random() < 0.7:
-                at = nearest + rng.uniform(0.0, 0.12)
-        closing, shut, opening = rng.uniform(0.08, 0.11), rng.uniform(0.02, 0.04), rng.uniform(0.15, 0.20)
-        depth = rng.uniform(0.9, 1.0)
-        span = slice(*np.searchsorted(times, [at, at + closing + shut + opening]))
-        local = times[span] - at
-        down = 0.5 - 0.5 * np.cos(np.pi * np.clip(local / closing, 0, 1))
-        up = np.clip((local - closing - shut) / opening, 0, 1)
-        closed[span] = np.maximum(closed[span], depth * down * (1 - up) ** 2 * (1 + 2 * up))
-        at += max(0.7, rng.lognormal(np.log(2.8), 0.5))
-    return closed
-
-
-def gaze(times: np.ndarray, duration: float, rng: np.random.Generator) -> np.ndarray:
-    """Where the eyes fixate, float64 [frames, 2]: radians to the person's left and up, mostly at the listener."""
-    knots, points, at, point = [-1.0], [np.zeros(2)], rng.uniform(0.5, 2.5), np.zeros(2)
-    while at < duration:
-        away = rng.random() < 0.3
-        following = rng.normal(0, (0.09, 0.05)) if away else rng.normal(0, (0.018, 0.012))
-        saccade = 0.03 + 0.15 * float(np.abs(following - point).max())  # the main sequence: longer jumps take longer
-        knots += [at, at + saccade]
-        points += [point, following]
-        point = following
-        at += saccade + (rng.uniform(0.3, 1.0) if away else rng.uniform(0.6, 2.6))
-    stacked = np.clip(np.array(points), -0.2, 0.2)
-    return np.stack([np.interp(times, knots, stacked[:, axis]) for axis in range(2)], axis=1)
-
-
 def upper_face(
     times: np.ndarray,
     phones: Sequence[Phone],
     duration: float,
     accented: Sequence[Accent],
     rng: np.random.Generator,
+    style: SpeakingStyle,
     *,
-    activity: float = 1.0,
+    voice: tuple[np.ndarray, np.ndarray],
+    laughing: Sequence[Laugh] = (),
+    shown: np.ndarray | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Eyes, brows and head over `times` (seconds): weights float64 [frames, 52] and head float64 [frames, 3] (radians).
 
-    `activity` scales brows and head: a lively speaker is above 1.
+    `voice` is pitch and loudness, each [frames], smooth and standardised; `shown` [frames, 52] is what the face shows
+    beside.
     """
-    head = np.stack([wander(times, rng) * spread for spread in (0.026, 0.018, 0.014)], axis=1)
+    pitch, loudness = voice
+    head = np.stack(
+        [wander(times, rng, 0.07 * style.tempo, 1.4 * style.tempo) * spread for spread in (0.022, 0.015, 0.012)], axis=1
+    )
     raised = np.zeros(len(times))
     for time, strength in accented:
         nod, side = rng.uniform(0.015, 0.05) * strength, rng.normal(0, 0.012)
@@ -163,16 +148,26 @@ def upper_face(
         head[:, 0] += side * bump(times, time + 0.1, 0.3, 0.5)
         if rng.random() < 0.45:
             raised = np.maximum(raised, rng.uniform(0.15, 0.45) * strength * bump(times, time, 0.16, 0.36))
-    head = HEAD_LIMIT * np.tanh(activity * head / HEAD_LIMIT)
+    raised += 0.07 * style.pitch_response * np.maximum(pitch, 0)
+    head[:, 1] += 0.006 * style.pitch_response * pitch - 0.006 * style.energy_response * np.maximum(loudness, -1)
+    for start, _ in phrases(phones, 0.3):  # the head comes up with the breath and settles with the first words
+        head[:, 1] += 0.018 * rng.uniform(0.3, 1) * bump(times, start - 0.08, 0.25, 0.45)
+    for laugh in laughing:
+        head[:, 1] += 0.06 * within(times, laugh.start + 0.1, laugh.end, 0.25, 0.5)
+        for call in laugh.calls:
+            head[:, 1] -= 0.025 * bump(times, call, 0.09, 0.11)
+    rest = np.array([style.yaw, style.pitch, style.roll])
+    head = HEAD_LIMIT * np.tanh(style.head_activity * head / HEAD_LIMIT)
     mood = wander(times, rng, 0.03, 0.3)
-    raised = activity * (raised + 0.02 * np.maximum(mood, 0))
-    closed = blinks(times, phones, duration, rng)
-    eyes = gaze(times, duration, rng) - 0.8 * head[:, :2]  # eyes stay on the listener while the head moves
+    raised = 0.8 * np.tanh(style.brow_activity * (raised + 0.02 * np.maximum(mood, 0)) / 0.8)
+    closed = blinks(times, phones, duration, rng, rate=style.blink_rate)
+    eyes = gaze(times, phones, duration, rng, aversion=style.aversion, downcast=style.downcast)
+    eyes = eyes - 0.8 * (head + rest)[:, :2]  # eyes stay on the listener while the head moves
 
     weights = np.zeros((len(times), len(BLENDSHAPES)))
     lids = np.clip(closed + 0.35 * np.maximum(-eyes[:, 1], 0), 0, 1)  # lids follow eyes that look down
     left, up = eyes.T / EYE_RANGE
-    down = np.maximum(-up, 0) + 0.12 * closed
+    frown = style.brow_activity * 0.03 * np.maximum(-mood, 0)
     shapes = {
         "eyeBlinkLeft": lids,
         "eyeBlinkRight": lids * rng.uniform(0.97, 1.0),
@@ -182,18 +177,23 @@ def upper_face(
         "eyeLookOutRight": np.maximum(-left, 0),
         "eyeLookUpLeft": np.maximum(up, 0),
         "eyeLookUpRight": np.maximum(up, 0),
-        "eyeLookDownLeft": down,
-        "eyeLookDownRight": down,
-        "eyeSquintLeft": 0.2 * closed,
-        "eyeSquintRight": 0.2 * closed,
-        "eyeWideLeft": 0.25 * raised * (1 - closed),
-        "eyeWideRight": 0.25 * raised * (1 - closed),
+        "eyeLookDownLeft": np.maximum(-up, 0),
+        "eyeLookDownRight": np.maximum(-up, 0),
+        "eyeWideLeft": 0.25 * raised,
+        "eyeWideRight": 0.25 * raised,
         "browInnerUp": 0.9 * raised,
         "browOuterUpLeft": 0.8 * raised,
         "browOuterUpRight": 0.8 * raised,
-        "browDownLeft": activity * 0.03 * np.maximum(-mood, 0) + 0.06 * closed,
-        "browDownRight": activity * 0.03 * np.maximum(-mood, 0) + 0.06 * closed,
+        "browDownLeft": frown,
+        "browDownRight": frown,
     }
     for name, value in shapes.items():
         weights[:, INDEX[name]] = value
-    return weights, head
+    if shown is not None:
+        weights = layered(weights, shown)
+    for side in ("Left", "Right"):
+        weights[:, INDEX["eyeWide" + side]] *= 1 - closed
+        weights[:, INDEX["eyeLookDown" + side]] += 0.12 * closed
+        for name, share in (("eyeSquint", 0.2), ("browDown", 0.06)):
+            weights[:, INDEX[name + side]] = layered(weights[:, INDEX[name + side]], share * closed)
+    return weights, head + rest

@@ -7,6 +7,11 @@ bilabial that does not shut is the error people see first; so, second, the hard 
 (Edwards, Landreth, Fiume and Singh, 2016): lips shut on p b m, lower lip at the upper teeth on f v,
 whatever the neighbours ask for. A closed mouth does not need a closed jaw: the jaw stays where
 dominance puts it, and ARKit's `mouthClose` brings the lips together over it.
+
+Speakers differ in the effort they spend (hypo- and hyper-articulation: Lindblom, 1990): with little, dominance decays
+slowly and targets are undershot; the constraints hold for all of them. What the face shows beside speech gives way to
+it, as in emotive speech, where a smile spreads the lips less in rounded vowels and never parts a closure (Magno
+Caldognetto et al., 2004).
 """
 
 from collections.abc import Mapping, Sequence
@@ -14,6 +19,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from toktalk_node.corpus.styles import AVERAGE, SpeakingStyle
 from toktalk_node.corpus.visemes import (
     BILABIAL_CONTACT,
     DENTAL_CONTACT,
@@ -43,14 +49,17 @@ REST_AFTER, REST_BEFORE = 0.16, 0.10
 HUMMED = frozenset("M")
 """Bilabials after which the lips may stay shut: a stop is let go with a burst."""
 
+SPOKEN = [i for i, name in enumerate(BLENDSHAPES) if name.startswith(("jaw", "mouth", "tongue", "noseSneer"))]
+"""Indices of the shapes that speech moves or holds back; a raised nose takes the upper lip along."""
+
 NEIGHBOURS = 8
 """Phones on each side of a frame that are heard by the dominance average."""
 
 
-def targets_over_time(phones: Sequence[Phone], times: np.ndarray) -> np.ndarray:
+def targets_over_time(phones: Sequence[Phone], times: np.ndarray, effort: float = 1.0) -> np.ndarray:
     """Articulator values float64 [frames, articulators] at `times` (seconds) by dominance functions.
 
-    `phones` covers the time without gaps, in order, at least one.
+    `phones` covers the time without gaps, in order, at least one. The less the `effort`, the slower dominance decays.
     """
     rows, starts, ends, gains = _segments(phones)
     centres = (starts + ends) / 2
@@ -59,7 +68,8 @@ def targets_over_time(phones: Sequence[Phone], times: np.ndarray) -> np.ndarray:
     chosen = np.clip(nearest, 0, len(rows) - 1)  # [frames, neighbours]
     before = np.maximum(starts[chosen] - times[:, None], 0)
     after = np.maximum(times[:, None] - ends[chosen], 0)
-    decay = before[..., None] * RATES[:, 0] + after[..., None] * RATES[:, 1]  # [frames, neighbours, groups]
+    rates = RATES * min(effort, 1.1)  # who articulates with care goes further, not much faster
+    decay = before[..., None] * rates[:, 0] + after[..., None] * rates[:, 1]  # [frames, neighbours, groups]
     decay -= np.where(inside[..., None], decay, np.inf).min(axis=1, keepdims=True)  # far from every phone, 0/0
     weight = STRENGTHS[rows][chosen] * gains[chosen][..., None] * inside[..., None] * np.exp(-decay)
     weight /= weight.sum(axis=1, keepdims=True)
@@ -172,29 +182,43 @@ def _shortened(ramp: float, neighbour: Phone | None) -> float:
 
 
 def mouth(
-    phones: Sequence[Phone], times: np.ndarray, *, jaw_scale: np.ndarray | float = 1.0, lip_scale: float = 1.0
+    phones: Sequence[Phone],
+    times: np.ndarray,
+    style: SpeakingStyle = AVERAGE,
+    *,
+    loosened: Sequence[Phone] | None = None,
+    loudness: np.ndarray | float = 1.0,
+    vigour: np.ndarray | float = 1.0,
+    shown: np.ndarray | None = None,
 ) -> np.ndarray:
-    """ARKit weights of jaw, lips and tongue, float64 [frames, 52]; the other shapes are at rest.
+    """ARKit weights of the shapes in SPOKEN, float64 [frames, 52]; the others are 0.
 
-    `phones` covers the time without gaps, in order; `times` in seconds. `jaw_scale` ([frames] or one number)
-    and `lip_scale` are JALI's two dimensions of speaking style: how much of the speech is in the jaw, and how
-    much in the lips.
+    `phones` covers the time without gaps, in order; `times` in seconds. `loosened` are the same phones at the times at
+    which the tongue and jaw take them, where these are not exact. `loudness` is a factor of the jaw and `vigour` one
+    of jaw and lips ([frames] or one number). `shown` [frames, 52] is what the face shows beside speech.
     """
-    jaw, funnel, pucker, spread, upper, lower, tongue = targets_over_time(phones, times).T
+    shown = np.zeros((len(times), len(BLENDSHAPES))) if shown is None else shown
+    curves = targets_over_time(loosened or phones, times, style.effort)
+    jaw, funnel, pucker, spread, upper, lower, tongue = curves.T
+    reach = style.effort**0.5 * vigour
     rest_jaw = REST[INDEX["jawOpen"]]
-    jaw = rest_jaw + (jaw - rest_jaw) * jaw_scale
-    funnel, pucker, spread, upper, lower = (lip_scale * value for value in (funnel, pucker, spread, upper, lower))
+    jaw = rest_jaw + (jaw - rest_jaw) * reach * style.jaw * loudness + shown[:, INDEX["jawOpen"]]
+    jaw = np.where(jaw > 0.6, 0.6 + 0.4 * np.tanh((jaw - 0.6) / 0.4), jaw)  # a mouth has its limit
+    lips = style.lips * reach
+    rounded = lips * (1 + 0.35 * style.protrusion)
+    funnel, pucker, spread = rounded * funnel, rounded * pucker, lips * (1 - 0.35 * style.protrusion) * spread
+    upper, lower = lips * style.upper_lip * upper, lips * style.lower_lip * lower
+    tongue = np.clip(reach, 0.75, 1.1) * tongue
     bilabial = contacts(phones, BILABIAL_CONTACT)
     shut, press = made(bilabial, times), pressed(bilabial, times)
     dental = made(contacts(phones, DENTAL_CONTACT), times) * (1 - shut)
     parted = 1 - shut
 
-    weights = np.tile(REST[: len(BLENDSHAPES)].astype(np.float64), (len(times), 1))
     # at rest the lips touch over a jaw that hangs a little; the more it opens, the less of that is left
     rest_close = REST[INDEX["mouthClose"]] * np.exp(-np.maximum(jaw - rest_jaw, 0) / 0.05)
-    shapes = {
-        "jawOpen": jaw,
-        "mouthClose": shut * (jaw + SEAL_DEPTH) + PRESS_DEPTH * press + parted * rest_close,
+    # lips can be spread without a smile, and are where the corners of the mouth are down
+    glum = np.clip(shown[:, [INDEX["mouthFrownLeft"], INDEX["mouthFrownRight"]]].mean(axis=1) / 0.3, 0, 1)
+    central = {
         "mouthFunnel": funnel * (1 - 0.85 * shut) * (1 - 0.7 * dental),
         "mouthPucker": pucker * (1 - 0.35 * shut) * (1 - 0.4 * dental),
         "mouthRollLower": 0.12 * shut + 0.55 * dental,
@@ -203,17 +227,50 @@ def mouth(
         "mouthShrugUpper": 0.04 * shut,
         "tongueOut": tongue * parted * (1 - dental),
     }
-    for name, value in shapes.items():
-        weights[:, INDEX[name]] = value
     paired = {
-        "mouthSmile": 0.62 * spread * (1 - 0.3 * shut),
-        "mouthStretch": 0.45 * spread * (1 - 0.3 * shut),
+        "mouthSmile": (0.62 - 0.4 * glum) * spread * (1 - 0.3 * shut),
+        "mouthStretch": (0.45 + 0.3 * glum) * spread * (1 - 0.3 * shut),
         "mouthDimple": 0.12 * spread,
         "mouthPress": 0.36 * press,
         "mouthUpperUp": upper * parted + 0.24 * dental,
         "mouthLowerDown": lower * parted * (1 - dental),
     }
+    spoken = np.zeros((len(times), len(BLENDSHAPES)))
+    for name, value in central.items():
+        spoken[:, INDEX[name]] = value
     for name, value in paired.items():
         for side in ("Left", "Right"):
-            weights[:, INDEX[name + side]] = value
+            spoken[:, INDEX[name + side]] = value
+    closed = np.exp(-np.maximum(jaw - rest_jaw, 0) / 0.12)
+    room = _room(np.minimum(np.maximum(funnel, pucker) / 0.5, 1), np.minimum(spread / 0.5, 1), closed, shut, dental)
+    weights = np.zeros_like(spoken)
+    weights[:, SPOKEN] = layered(spoken, shown * room)[:, SPOKEN]
+    weights[:, INDEX["jawOpen"]] = jaw
+    weights[:, INDEX["mouthClose"]] = shut * (jaw + SEAL_DEPTH) + PRESS_DEPTH * press + parted * rest_close
     return weights
+
+
+def layered(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """Both weights at once without leaving [0, 1]: what one has left undone, the other does a share of."""
+    return 1 - (1 - np.clip(first, 0, 1)) * (1 - np.clip(second, 0, 1))
+
+
+def _room(
+    rounded: np.ndarray, spread: np.ndarray, closed: np.ndarray, shut: np.ndarray, dental: np.ndarray
+) -> np.ndarray:
+    """What speech leaves of each shape that the face shows beside it, float64 [frames, 52] in [0, 1].
+
+    The arguments, each [frames] in [0, 1], tell how far the lips are rounded, spread, near each other, shut and bitten.
+    """
+    room = np.ones((len(shut), len(BLENDSHAPES)))
+    free = (1 - shut) * (1 - dental)
+    rules = {
+        ("mouthSmile", "mouthStretch", "mouthDimple", "mouthFrown"): (1 - 0.55 * rounded) * (1 - 0.25 * shut),
+        ("mouthUpperUp", "mouthLowerDown"): free * (1 - 0.5 * rounded),
+        ("mouthFunnel", "mouthPucker"): free * (1 - 0.6 * spread),
+        ("mouthPress", "mouthRoll", "mouthShrug"): closed * (1 - dental),
+        ("noseSneer",): 1 - 0.6 * np.maximum(shut, dental),
+    }
+    for names, share in rules.items():
+        room[:, [i for i, name in enumerate(BLENDSHAPES) if name.startswith(names)]] = share[:, None]
+    return room

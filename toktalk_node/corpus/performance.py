@@ -1,17 +1,20 @@
 """The face of an utterance from its phone times: what the motion model learns to say.
 
-Lips and jaw come from `coarticulation`, eyes, brows and head from `behaviour`; the speaker's style is drawn
-by the seed. Same phones, duration and seed give the same performance, at any frame rate.
+Lips and jaw come from `coarticulation`, eyes, brows and head from `behaviour`, what happens around words from `events`,
+and how all of that is done from a speaker's style. The same phones, duration, seed and style give the same performance,
+at any frame rate; another seed gives another performance, which agrees with the first on the lips.
 """
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
-from toktalk_node.corpus.behaviour import accents, log_energy, upper_face
-from toktalk_node.corpus.coarticulation import mouth
+from toktalk_node.corpus.behaviour import accents, bump, log_energy, log_pitch, smoothed, upper_face, wander
+from toktalk_node.corpus.coarticulation import SPOKEN, layered, mouth
+from toktalk_node.corpus.emotion import shapes
+from toktalk_node.corpus.events import Laugh, breaths, laughs, speaking, within
+from toktalk_node.corpus.styles import SpeakingStyle
 from toktalk_node.corpus.visemes import DIPHTHONGS, ROWS
 from toktalk_node.face.arkit import BLENDSHAPES, INDEX, MOTION_WIDTH, mirrored
 from toktalk_node.speech.phones import SILENCE, Phone
@@ -19,27 +22,8 @@ from toktalk_node.speech.phones import SILENCE, Phone
 MAX_SECONDS = 3600.0
 """Longest utterance that is performed in one piece."""
 
-
-@dataclass(frozen=True)
-class Style:
-    """How a speaker speaks, constant over an utterance."""
-
-    jaw: float  # how far the jaw opens, 1 = average (JALI's jaw dimension)
-    lips: float  # how much the lips shape, 1 = average (JALI's lip dimension)
-    smile: float  # weight of a lasting smile
-    activity: float  # how lively brows and head are, 1 = average
-    lean: float  # left against right: positive moves the left of the face more
-
-    @classmethod
-    def drawn(cls, rng: np.random.Generator) -> "Style":
-        """A speaker by chance: small differences, as between people who speak plainly."""
-        return cls(
-            jaw=rng.uniform(0.88, 1.12),
-            lips=rng.uniform(0.92, 1.10),
-            smile=rng.uniform(0.0, 0.08),
-            activity=rng.uniform(0.6, 1.3),
-            lean=rng.normal(0, 0.03),
-        )
+SLACK = 0.012
+"""How many seconds the tongue and the jaw may be early or late for a phone, twice the standard deviation."""
 
 
 def frame_count(duration: float, fps: float) -> int:
@@ -52,6 +36,7 @@ def perform(
     duration: float,
     seed: int,
     *,
+    style: SpeakingStyle | None = None,
     fps: float = 50,
     pitch: np.ndarray | None = None,
     energy: np.ndarray | None = None,
@@ -59,8 +44,9 @@ def perform(
     """The motion of an utterance: float32 [ceil(duration * fps), 55], 52 ARKit weights and head angles (radians).
 
     Frame k is the face at the middle of [k / fps, (k + 1) / fps). `phones` may leave gaps (they are silence);
-    what reaches past `duration` seconds is cut. `pitch` (Hz, 0 = unvoiced) and `energy` (linear RMS), one value per
-    frame, place accents on the syllables that stand out; louder vowels open the jaw a little more.
+    what reaches past `duration` seconds is cut. Without a `style`, a plain speaker is drawn by the seed. `pitch` (Hz,
+    0 = unvoiced) and `energy` (linear RMS), one value per frame, place accents on the syllables that stand out, move
+    brows and head, and open louder vowels further.
 
     Raises ValueError for an unknown phone, overlapping or backward times, or a duration out of range.
     """
@@ -68,17 +54,62 @@ def perform(
     frames = frame_count(duration, fps)
     if not frames:
         return np.zeros((0, MOTION_WIDTH), np.float32)
-    style_rng, behaviour_rng = (np.random.default_rng([seed, part]) for part in (1, 2))
-    style = Style.drawn(style_rng)
+    style_rng, behaviour_rng, mouth_rng = (np.random.default_rng([seed, part]) for part in (1, 2, 3))
+    style = SpeakingStyle.plain(style_rng) if style is None else style
     times = (np.arange(frames) + 0.5) / fps
+    bouts = laughs(covered)
+    shown = _shown(times, covered, style, bouts, mouth_rng)
+    voice = smoothed(log_pitch(pitch), frames, fps), smoothed(log_energy(energy), frames, fps)
     accented = accents(covered, behaviour_rng, fps=fps, pitch=pitch, energy=energy)
-    weights, head = upper_face(times, covered, duration, accented, behaviour_rng, activity=style.activity)
-    weights += mouth(covered, times, jaw_scale=style.jaw * _loudness(energy, frames, fps), lip_scale=style.lips)
+    weights, head = upper_face(
+        times, covered, duration, accented, behaviour_rng, style, voice=voice, laughing=bouts, shown=shown
+    )
+    weights[:, SPOKEN] = mouth(
+        covered,
+        times,
+        style,
+        loosened=_loosened(covered, mouth_rng),
+        loudness=1 + 0.1 * np.tanh(style.energy_response * voice[1]),
+        vigour=1 + 0.04 * np.tanh(wander(times, mouth_rng, 0.3, 2)),
+        shown=shown,
+    )[:, SPOKEN]
     for side in ("Left", "Right"):
-        weights[:, INDEX["mouthSmile" + side]] += style.smile
-        weights[:, INDEX["cheekSquint" + side]] = 0.25 * weights[:, INDEX["mouthSmile" + side]]
+        cheek = weights[:, INDEX["cheekSquint" + side]]
+        weights[:, INDEX["cheekSquint" + side]] = layered(cheek, 0.25 * weights[:, INDEX["mouthSmile" + side]])
     weights *= _lean(style.lean)
     return np.concatenate([np.clip(weights, 0, 1), head], axis=1).astype(np.float32)
+
+
+def _shown(
+    times: np.ndarray, phones: Sequence[Phone], style: SpeakingStyle, bouts: Sequence[Laugh], rng: np.random.Generator
+) -> np.ndarray:
+    """What the face shows beside speech, float64 [frames, 52]: posture, emotion, breaths and laughs.
+
+    An emotion comes and goes a little over seconds, and what it does to the mouth gives way to speech.
+    """
+    level = np.clip(1 + 0.15 * wander(times, rng, 0.05, 0.4), 0.5, 1.3)
+    level = np.where(_MOUTH[None], (level * (1 - 0.3 * speaking(times, phones)))[:, None], level[:, None])
+    shown = layered(style.posture(), style.expression() * level)
+    jaw = INDEX["jawOpen"]
+    for time, depth in breaths(phones, rng):
+        shown[:, jaw] += 0.05 * depth * bump(times, time, 0.12, 0.14)
+    for laugh in bouts:
+        joy = within(times, laugh.start, laugh.end, 0.2, 0.6)[:, None] * _LAUGHTER
+        shown = layered(shown, joy)
+    return shown
+
+
+def _loosened(phones: Sequence[Phone], rng: np.random.Generator) -> list[Phone]:
+    """The phones at the times at which a speaker gets to them: boundaries a little early or late, silences exact."""
+    moved = []
+    shift = 0.0
+    slack = SLACK / 2 * np.clip(rng.normal(0, 1, len(phones)), -2, 2)
+    for phone, following, own in zip(phones, [*phones[1:], None], slack, strict=True):
+        start = phone.start + shift
+        least = 0.0 if following is None or SILENCE in (phone.label, following.label) else 0.15
+        shift = float(np.clip(own, -least * (phone.end - phone.start), least * (phone.end - phone.start)))
+        moved.append(Phone(phone.label, start, phone.end + shift))
+    return moved
 
 
 def cover(phones: Sequence[Phone], duration: float) -> list[Phone]:
@@ -114,17 +145,6 @@ def _append(covered: list[Phone], phone: Phone) -> None:
         covered.append(phone)
 
 
-def _loudness(energy: np.ndarray | None, frames: int, fps: float) -> np.ndarray | float:
-    """Jaw factor by loudness over a syllable's length, float64 [frames] around 1."""
-    contour = log_energy(energy)
-    if contour is None or not len(contour):
-        return 1.0
-    contour = np.pad(contour[:frames], (0, max(0, frames - len(contour))), "edge")
-    window = np.hanning(2 * round(0.08 * fps) + 3)
-    padded = np.pad(contour, len(window) // 2, "edge")
-    return 1 + 0.1 * np.tanh(np.convolve(padded, window / window.sum(), "valid"))
-
-
 def _lean(lean: float) -> np.ndarray:
     """Factor of each shape, float64 [52]: a little more on one side of mouth, cheeks and brows than on the other."""
     factor = np.ones(len(BLENDSHAPES))
@@ -132,3 +152,7 @@ def _lean(lean: float) -> np.ndarray:
         if mirrored(name) != name and name.startswith(("mouth", "cheek", "brow")):
             factor[index] += lean if name.endswith("Left") else -lean
     return factor
+
+
+_MOUTH = np.array([name.startswith(("mouth", "jaw")) for name in BLENDSHAPES])
+_LAUGHTER = shapes({"mouthSmile": 0.55, "cheekSquint": 0.5, "eyeSquint": 0.4, "mouthUpperUp": 0.15, "jawOpen": 0.06})
