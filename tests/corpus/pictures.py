@@ -62,4 +62,4 @@ def sheet(styles: dict[str, SpeakingStyle], columns: int = 2) -> Image.Image:
 if __name__ == "__main__":
     target = Path(sys.argv[1])
     target.mkdir(parents=True, exist_ok=True)
-    sheet(NAMED).save(target / "styles.png", optimize=True)
+    sheet(NAMED).quantize(128).save(target / "styles.png", optimize=True)

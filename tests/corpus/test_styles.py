@@ -168,7 +168,7 @@ def test_a_breath_opens_the_mouth_before_a_phrase():
     before = slice(int(0.58 * FPS), int(0.68 * FPS))
     assert 0.01 < opening[before].max() < 0.12 and opening[: int(0.4 * FPS)].max() < 0.02
     closed = aperture(performed(AVERAGE, 1, line("M AA T", pause=0.8)))
-    assert closed[: int(0.74 * FPS)].max() < 0.02, "lips that are about to meet stay together"
+    assert closed[: int(0.72 * FPS)].max() < 0.02, "lips that are about to meet stay together"
 
 
 def test_laughter_smiles_squints_and_bobs():

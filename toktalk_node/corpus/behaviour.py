@@ -150,8 +150,9 @@ def upper_face(
             raised = np.maximum(raised, rng.uniform(0.15, 0.45) * strength * bump(times, time, 0.16, 0.36))
     raised += 0.07 * style.pitch_response * np.maximum(pitch, 0)
     head[:, 1] += 0.006 * style.pitch_response * pitch - 0.006 * style.energy_response * np.maximum(loudness, -1)
-    for start, _ in phrases(phones, 0.3):  # the head comes up with the breath and settles with the first words
+    for start, _ in phrases(phones, 0.3):  # head and brows come up with the breath and settle with the first words
         head[:, 1] += 0.018 * rng.uniform(0.3, 1) * bump(times, start - 0.08, 0.25, 0.45)
+        raised = np.maximum(raised, rng.uniform(0, 0.15) * bump(times, start, 0.2, 0.4))
     for laugh in laughing:
         head[:, 1] += 0.06 * within(times, laugh.start + 0.1, laugh.end, 0.25, 0.5)
         for call in laugh.calls:

@@ -94,8 +94,9 @@ _PROTOTYPES: dict[str, dict[str, float]] = {
         "browInnerUp": 0.70,
         "browOuterUp": 0.75,
         "eyeWide": 0.55,
-        "jawOpen": 0.12,
-        "mouthFunnel": 0.18,
+        "jawOpen": 0.15,
+        "mouthFunnel": 0.22,
+        "mouthPucker": 0.10,
     },
 }
 
