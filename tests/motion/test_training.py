@@ -153,7 +153,7 @@ def test_a_stopped_run_goes_on_to_the_same_weights(tmp_path: Path, monkeypatch: 
 def test_the_command_trains_resumes_and_says_what_is_missing(tmp_path: Path) -> None:
     runner, out = CliRunner(), str(tmp_path / "run")
     missing = runner.invoke(command, ["motion", "--data", str(tmp_path / "no"), "--out", out])
-    assert missing.exit_code == 2 and "no training data" in missing.output
+    assert missing.exit_code == 1 and "no training data" in missing.output
     write_shard(tmp_path / "data" / "a.safetensors", toy(4).utterances, space="phonetic", fps=50)
     arguments = ["motion", "--data", str(tmp_path / "data"), "--out", out, "--batch", "2"]
     first = runner.invoke(command, [*arguments, "--steps", "2"])

@@ -6,7 +6,9 @@ import torch
 from toktalk_node.motion.config import MotionConfig, preset
 from toktalk_node.motion.unet import CausalConv, VelocityUNet, block_causal_mask, hold_last
 
-TINY = dict(condition_width=5, channels=16, heads=2, head_width=8, feed_forward=2, style_width=3, time_width=16, overlap=4)
+TINY = dict(
+    condition_width=5, channels=16, heads=2, head_width=8, feed_forward=2, style_width=3, time_width=16, overlap=4
+)
 KNOWN = 4
 MINI = MotionConfig(**TINY, down_stages=1, middle_stages=2, blocks=1, predicts="motion", hold_known=True)
 PAPER = MotionConfig(**TINY, down_stages=2, middle_stages=3, blocks=2)

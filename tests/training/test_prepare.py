@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from typer.testing import CliRunner
 
 from toktalk_node.commands.corpus import corpus as corpus_command
@@ -46,7 +47,11 @@ def test_shards_hold_embeddings_beside_the_performance_of_their_phones(corpus, t
     assert result.exit_code == 0, result.output
     data = read_shards(tmp_path)
     assert (data.space, data.fps, data.condition_width) == ("phonetic", 50, 64)
-    assert len(data.utterances) == len(read_manifest(corpus, ("train", "valid")))
+    assert len(data.utterances) == 2 * len(read_manifest(corpus, ("train", "valid")))
+    one, other = data.utterances[:2]
+    assert torch.equal(one.condition, other.condition) and one.actor != other.actor
+    assert not torch.equal(one.motion, other.motion)
+    assert {item.actor for item in data.utterances} <= data.rests.keys()
     for item in data.utterances:
         assert item.condition.shape[0] == item.motion.shape[0]
     opening = np.concatenate([u.motion[:, INDEX["jawOpen"]].numpy() for u in data.utterances])

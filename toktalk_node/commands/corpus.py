@@ -94,7 +94,8 @@ def prepare(
     out: Annotated[Path, typer.Option(help="Folder for the shards.")] = Path("data/motion"),
     tokenizer: Annotated[Path | None, typer.Option(help="Folder of the tokenizer; the shipped one by default.")] = None,
     hours: Annotated[float | None, typer.Option(min=0.001, help="Hours of speech; all by default.")] = None,
-    rounds: Annotated[int, typer.Option(min=1, max=20, help="Augmentations and performances per utterance.")] = 1,
+    rounds: Annotated[int, typer.Option(min=1, max=20, help="Augmentations of each utterance.")] = 1,
+    actors: Annotated[int, typer.Option(min=1, max=40, help="Performances of each augmentation.")] = 2,
     jobs: Annotated[int, typer.Option(min=1, max=256, help="Processes.")] = 2,
     seed: Annotated[int, typer.Option(help="Seed of the choice of utterances.")] = 1,
 ) -> None:
@@ -105,5 +106,7 @@ def prepare(
 
     with failing_clearly(), stages() as say:
         folder = tokenizer or WEIGHTS / "phonetic"
-        made = prepare_motion(root, folder, out, hours=hours, jobs=jobs, rounds=rounds, seed=seed, say=say)
+        made = prepare_motion(
+            root, folder, out, hours=hours, jobs=jobs, rounds=rounds, actors=actors, seed=seed, say=say
+        )
     typer.echo(f"{made:.2f} h of motion in {out}")

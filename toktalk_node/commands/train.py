@@ -15,11 +15,17 @@ def _train() -> None:
 
 @train.command()
 def motion(
-    data: Annotated[Path, typer.Option(help="Folder of prepared shards.")],
+    data: Annotated[
+        Path, typer.Option(help="Folder of prepared shards, or of own recordings: Live Link Face CSV beside sound.")
+    ],
     out: Annotated[Path, typer.Option(help="Folder for the weights, the curves and the state to resume from.")] = Path(
         "runs/motion"
     ),
     preset: Annotated[str, typer.Option(help="Size of the model: mini or paper.")] = "mini",
+    base: Annotated[
+        str | None,
+        typer.Option(help="Go on from trained weights, whose preset it keeps: a folder, or the name of what ships."),
+    ] = None,
     minutes: Annotated[float, typer.Option(min=0, help="Time budget; the learning rate is spread over it.")] = 40.0,
     steps: Annotated[int | None, typer.Option(min=1, help="Number of steps, instead of a time budget.")] = None,
     resume: Annotated[bool, typer.Option(help="Continue the run in --out, within the budget of both.")] = False,
@@ -29,7 +35,7 @@ def motion(
     batch: Annotated[int, typer.Option(min=1, help="Windows per step.")] = 24,
     learning_rate: Annotated[float, typer.Option(min=0, help="Peak of the learning rate.")] = 1.5e-3,
     seed: Annotated[int, typer.Option(help="Seed of weights, windows and noise.")] = 0,
-    device: Annotated[str, typer.Option(help="cpu, cuda, ...")] = "cpu",
+    device: Annotated[str, typer.Option(help="cpu, cuda, ...; under torchrun each process takes a GPU.")] = "cpu",
     threads: Annotated[int | None, typer.Option(min=1, help="CPU threads; all of them by default.")] = None,
     bf16: Annotated[
         bool | None, typer.Option(help="Forward passes in bfloat16; by default where the hardware has it.")
@@ -37,53 +43,46 @@ def motion(
 ) -> None:
     """Train the motion model by conditional flow matching. Ctrl-C saves; --resume goes on."""
     import torch
-    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-    from toktalk_node.motion.checkpoint import CheckpointError
+    from toktalk_node.commands.progress import failing_clearly, run_training, stages
+    from toktalk_node.motion import checkpoint
+    from toktalk_node.motion.decoder import MotionDecoder
+    from toktalk_node.stream.session import WEIGHTS
     from toktalk_node.training import motion as training
     from toktalk_node.training.batches import Windows
-    from toktalk_node.training.shards import DataError, read_shards
+    from toktalk_node.training.named import named_styles
+    from toktalk_node.training.shards import read_shards
 
     if threads:
         torch.set_num_threads(threads)
     if bf16 is None:
         bf16 = training.cpu_has_bf16() if device == "cpu" else torch.cuda.is_bf16_supported()
-    try:
+    with failing_clearly():
+        if not any(data.glob("*.safetensors")) and any(data.rglob("*.csv")):
+            from toktalk_node.training.captures import prepare_recordings
+
+            with stages() as say:
+                prepare_recordings(data, out / "data", None, say)
+            data = out / "data"
         shards = read_shards(data)
-        trainer = training.MotionTrainer(
-            shards,
-            training.model_config(shards, preset, **({} if look_ahead is None else {"look_ahead": look_ahead})),
-            training.TrainingConfig(
-                minutes=minutes,
-                steps=steps,
-                windows=Windows(batch=batch),
-                learning_rate=learning_rate,
-                bf16=bf16,
-                seed=seed,
-            ),
-            device,
+        model = training.model_config(shards, preset, **({} if look_ahead is None else {"look_ahead": look_ahead}))
+        if base:
+            model = checkpoint.load(WEIGHTS / base if (WEIGHTS / base).is_dir() else Path(base))
+        config = training.TrainingConfig(
+            minutes=minutes,
+            steps=steps,
+            windows=Windows(batch=batch),
+            learning_rate=learning_rate,
+            bf16=bf16,
+            seed=seed,
         )
+        trainer = training.MotionTrainer(shards, model, config, device)
         if resume:
             trainer.resume(out)
-    except (CheckpointError, DataError, ValueError) as error:
-        raise typer.BadParameter(str(error)) from error
-
-    size = sum(p.numel() for p in trainer.parameters) / 1e6
-    hours = shards.frames / shards.fps / 3600
-    typer.echo(f"{preset}: {size:.1f} M parameters; {hours:.1f} h in {len(shards.utterances)} utterances; bf16 {bf16}")
-    columns = (BarColumn(), TextColumn("{task.percentage:.0f}%"), TimeElapsedColumn(), TextColumn("{task.description}"))
-    with Progress(*columns) as bar:
-        task = bar.add_task("starting", total=1.0, completed=trainer.share())
-
-        def report(now: training.Progress) -> None:
-            rate = now.step / max(now.seconds, 1e-9)
-            text = f"step {now.step} loss {now.loss:.4f} valid {now.valid:.4f} {rate:.1f} steps/s"
-            bar.update(task, completed=now.share, description=text)
-
-        complete = training.train(trainer, out, report)
-    typer.echo(f"{'done' if complete else 'stopped'}: step {trainer.step}, weights in {out}")
+        complete = run_training(trainer, out, base or preset)
+        if complete and trainer.processes.first and shards.face == "arkit":
+            checkpoint.save_styles(out, named_styles(MotionDecoder(checkpoint.load(out))))
     if not complete:
-        typer.echo("go on with the same command and --resume")
         raise typer.Exit(130)
 
 

@@ -20,6 +20,8 @@ from toktalk_node.motion.model import MotionModel
 from toktalk_node.motion.solver import Schedule, euler, guided, solver_times
 from toktalk_node.motion.style import Style
 
+SETTLING = 2
+"""Seconds of silence that a face is given to come to the rest of its style."""
 BLEND_FRAMES = 20
 """Frames over which one style gives way to another."""
 
@@ -163,14 +165,24 @@ class MotionDecoder:
 
     @torch.no_grad()
     def style_of(self, clip: Tensor) -> Style:
-        """The style of a clip of motion [frames, M], raw, at the model's rate; its rest is what silence looks like in it.
+        """The style of a clip of motion [frames, M], raw, at the model's rate; its rest is what silence gives in it.
 
         Raises ValueError for a model without styles, another width, or a clip shorter than a second.
         """
-        model, fps = self.model, self.model.config.fps
-        style = Style(model.encode_style(clip), model.rest)
-        silent = decode(self, model.silence.cpu().expand(2 * fps, -1), style=style)
-        return replace(style, rest=silent[fps // 2 :].median(0).values.to(model.rest))
+        vector = self.model.encode_style(clip)
+        return Style(vector, self.rests(vector[None])[0])
+
+    @torch.no_grad()
+    def rests(self, vectors: Tensor) -> Tensor:
+        """The faces [styles, M] that say nothing in the styles `vectors` [styles, S]: medians of what silence gives."""
+        model, chunk = self.model, self.settings.chunk
+        states = [self.start(style=Style(vector, model.rest)) for vector in vectors]
+        silence = model.silence.expand(len(vectors), chunk, -1)
+        frames = []
+        for _ in range(-(-SETTLING * model.config.fps // chunk)):
+            motion, states = self.step(states, silence)
+            frames.append(motion)
+        return torch.cat(frames, dim=1)[:, model.config.fps // 2 :].median(dim=1).values
 
     @property
     def open_style(self) -> Style:

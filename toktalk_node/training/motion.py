@@ -30,6 +30,8 @@ from toktalk_node.motion.config import MotionConfig, preset
 from toktalk_node.motion.flow import cfm_loss, cosine_time, difference_loss, straight_path
 from toktalk_node.motion.model import MIN_MOTION_STD, MotionModel
 from toktalk_node.training.batches import Batch, Sampler, Windows
+from toktalk_node.training.distributed import Processes
+from toktalk_node.training.pictures import draw_validation
 from toktalk_node.training.shards import DataError, MotionData
 
 LIP_SHAPES: tuple[str, ...] = tuple(
@@ -99,15 +101,27 @@ class Progress:
 class MotionTrainer:
     """Weights, optimizer and averages, from the first step to the last."""
 
-    def __init__(self, data: MotionData, model: MotionConfig, config: TrainingConfig, device: str = "cpu") -> None:
+    def __init__(
+        self,
+        data: MotionData,
+        model: MotionConfig | MotionModel,
+        config: TrainingConfig,
+        device: str = "cpu",
+    ) -> None:
+        """model: the configuration of new weights, or a trained model that training goes on from."""
         train, valid = data.split("train"), data.split("valid")
         if not train.utterances:
             raise DataError("the training data has no utterance of split 'train'")
         self.data, self.config = data, config
+        self.processes = Processes(device)
         torch.manual_seed(config.seed)
-        self.model = self.build(model).to(device)
-        self._standardise(train)
-        self.sampler = Sampler(train, self.model, config.windows, config.seed)
+        if isinstance(model, MotionConfig):
+            self.model = self.build(model).to(self.processes.device)
+            self._standardise(train)
+        else:
+            self.model = self._fitting(model).to(self.processes.device).train()
+        seed = config.seed if self.processes.first else config.seed + 1_000_003 * self.processes.rank
+        self.sampler = Sampler(train, self.model, config.windows, seed)
         self.validator = Sampler(valid, self.model, config.windows, config.seed + 1) if valid.utterances else None
         self.parameters = list(self.model.parameters())
         self.optimizer = torch.optim.AdamW(
@@ -123,6 +137,14 @@ class MotionTrainer:
         """The model to train, with new weights."""
         return MotionModel(model)
 
+    def _fitting(self, model: MotionModel) -> MotionModel:
+        """`model`, where it fits the data. Raises DataError."""
+        of_model = (model.config.token_space, model.config.condition_width, model.config.face, model.config.fps)
+        of_data = (self.data.space, self.data.condition_width, self.data.face, self.data.fps)
+        if of_model != of_data:
+            raise DataError(f"(token space, width, face space, fps) of the base are {of_model}, of the data {of_data}")
+        return model
+
     def train_step(self) -> float:
         """One step of AdamW; returns the loss."""
         rate = self.learning_rate()
@@ -131,6 +153,7 @@ class MotionTrainer:
         loss = self.loss(self.sampler(self.step))
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
+        self.processes.average(self.parameters)
         nn.utils.clip_grad_norm_(self.parameters, self.config.clip)
         self.optimizer.step()
         self.step += 1
@@ -184,9 +207,12 @@ class MotionTrainer:
 
     def save(self, folder: Path) -> None:
         """Write the averaged weights to `folder` and all that resuming needs to `folder`/state."""
+        if not self.processes.first:
+            return
         self.swap_averages()
         try:
             checkpoint.save(self.model, folder, self.about(), half=True)
+            draw_validation(self.model, self.data.split("valid"), folder / "valid.png")
         finally:
             self.swap_averages()
         tensors: dict[str, Tensor] = {}
@@ -228,6 +254,9 @@ class MotionTrainer:
             "minutes": round(self.seconds / 60, 1),
             "hours_of_data": round(data.frames / data.fps / 3600, 2),
             "utterances": len(data.utterances),
+            "actors": len({item.actor for item in data.utterances}),
+            "device": str(self.model.silence.device),
+            "processes": self.processes.size,
             "valid_loss": self.validate(),
             "config": asdict(self.config),
         }
@@ -287,9 +316,10 @@ def train(trainer: MotionTrainer, out: Path, report: Callable[[Progress], None] 
     Returns False where the user stopped it (Ctrl-C); what was learnt is saved all the same.
     """
     config = trainer.config
+    first = trainer.processes.first
     out.mkdir(parents=True, exist_ok=True)
     curves = out / "curves.csv"
-    if trainer.step == 0 or not curves.exists():
+    if first and (trainer.step == 0 or not curves.exists()):
         curves.write_text("step,seconds,learning_rate,loss,valid\n")
     recent: list[float] = []
     valid = math.nan
@@ -299,8 +329,8 @@ def train(trainer: MotionTrainer, out: Path, report: Callable[[Progress], None] 
         while trainer.share() < 1:
             recent.append(trainer.train_step())
             now = time.monotonic()
-            trainer.seconds = before + now - began
-            if trainer.step % config.report_steps == 0:
+            trainer.seconds = trainer.processes.agree(before + now - began)
+            if first and trainer.step % config.report_steps == 0:
                 if trainer.step % (10 * config.report_steps) == 0:
                     valid = trainer.validate()
                 loss, recent = sum(recent) / len(recent), []

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from safetensors.torch import save_file
 
+from toktalk_node.corpus import styles
 from toktalk_node.corpus.dataset import Utterance, read_manifest
 from toktalk_node.corpus.performance import perform
 from toktalk_node.motion.checkpoint import write_atomically
@@ -108,42 +109,64 @@ def save_tokenizer(model: phonetic.PhoneticModel, out: Path, about: dict[str, An
 
 
 def prepare_motion(
-    root: Path, tokenizer: Path, out: Path, *, hours: float | None, jobs: int, rounds: int, seed: int, say: Say
+    root: Path,
+    tokenizer: Path,
+    out: Path,
+    *,
+    hours: float | None,
+    jobs: int,
+    rounds: int,
+    actors: int,
+    seed: int,
+    say: Say,
 ) -> float:
     """Write shards of token embeddings and performances to `out`; returns hours of motion.
 
-    Every one of `rounds` is another augmentation, and another performance, of each utterance.
+    Every one of `rounds` is another augmentation of each utterance; each is performed by as many `actors`.
     """
     model = phonetic.load(tokenizer).model
     utterances, frames = chosen(root, hours, seed), 0
+    rests = {actor: resting_face(actor) for split in ("train", "valid") for actor in styles.actors(split)}
     for number in range(rounds):
         made = recordings(root, utterances, model.means(), jobs=jobs, round=number)
         pairs = _posteriors(model, made)
-        items = (_prepared(model, r, p, number) for r, p in pairs)
-        items = _counted(items, len(utterances), f"round {number + 1} of {rounds}", say)
+        pairs = _counted(pairs, len(utterances), f"round {number + 1} of {rounds}", say)
+        items = (item for r, p in pairs for item in _prepared(model, r, p, number, actors))
         for part, group in enumerate(_groups(items, 400)):
-            frames += write_shard(out / f"{number:02d}-{part:03d}.safetensors", group, space=phonetic.SPACE, fps=FPS)
+            path = out / f"{number:02d}-{part:03d}.safetensors"
+            frames += write_shard(path, group, space=phonetic.SPACE, fps=FPS, rests=rests)
     return frames / FPS / 3600
 
 
+def resting_face(actor: str) -> torch.Tensor:
+    """The face of an actor who says nothing [55]: the median over ten seconds of silence."""
+    still = perform([], 10.0, 0, style=styles.actor_style(actor), fps=FPS)
+    return torch.from_numpy(np.median(still, axis=0))
+
+
 @torch.no_grad()
-def _prepared(model: phonetic.PhoneticModel, recording: Recording, posterior: np.ndarray, number: int) -> Prepared:
+def _prepared(
+    model: phonetic.PhoneticModel, recording: Recording, posterior: np.ndarray, number: int, count: int
+) -> Iterator[Prepared]:
+    """The utterance with one augmentation, performed by `count` actors of its split."""
     prosody = _prosody(recording)
     ids = model.autoencoder.encode(
         model.autoencoder.inputs(torch.from_numpy(posterior), torch.from_numpy(prosody))
     )
     pitch, voicing, energy = prosody[::FRAMES_PER_TOKEN].T
-    motion = perform(
-        recording.phones,
-        len(ids) / FPS,
-        recording.seed + number,
-        fps=FPS,
-        pitch=np.where(voicing > 0.6, 100 * 2.0**pitch, 0),  # only its changes count
-        energy=np.exp(energy),
-    )
-    return Prepared(
-        f"{recording.id}-{number}", recording.split, model.autoencoder.embed(ids), torch.from_numpy(motion)
-    )
+    condition = model.autoencoder.embed(ids)
+    rng = np.random.default_rng([recording.seed % 2**31, 23, number])
+    for part, actor in enumerate(rng.permutation(styles.actors(recording.split))[:count].tolist()):
+        motion = perform(
+            recording.phones,
+            len(ids) / FPS,
+            recording.seed + number + part,
+            style=styles.actor_style(actor),
+            fps=FPS,
+            pitch=np.where(voicing > 0.6, 100 * 2.0**pitch, 0),  # only its changes count
+            energy=np.exp(energy),
+        )
+        yield Prepared(f"{recording.id}-{number}-{part}", recording.split, condition, torch.from_numpy(motion), actor)
 
 
 def _posteriors(

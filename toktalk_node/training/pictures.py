@@ -1,0 +1,48 @@
+"""What a model has learnt so far, to look at: curves of a validation utterance beside the truth."""
+
+from pathlib import Path
+
+import torch
+
+from toktalk_node.motion.checkpoint import write_atomically
+from toktalk_node.motion.decoder import MotionDecoder, decode
+from toktalk_node.motion.model import MotionModel
+from toktalk_node.training.shards import MotionData
+
+SHOWN: tuple[str, ...] = ("jawOpen", "mouthClose", "mouthPucker", "browInnerUp", "eyeBlinkLeft", "headPitch")
+SECONDS = 6
+
+
+def draw_validation(model: MotionModel, data: MotionData, path: Path) -> bool:
+    """Draw the longest validation utterance, true and generated, to `path`; False where there is nothing to draw.
+
+    The style is read off another utterance of the same actor, where there is one. Needs matplotlib.
+    """
+    try:
+        from matplotlib.figure import Figure
+    except ImportError:
+        return False
+    if not data.utterances:
+        return False
+    item = max(data.utterances, key=len)
+    frames = min(len(item), SECONDS * data.fps)
+    training, decoder = model.training, MotionDecoder(model)
+    mates = [u for u in data.utterances if u.actor == item.actor and u is not item and len(u) >= data.fps]
+    style = decoder.style_of(mates[0].motion.float()) if mates and model.style is not None else None
+    made = decode(decoder, item.condition[:frames].float(), style=style).cpu()
+    model.train(training)
+
+    names = [name for name in SHOWN if name in model.config.space.channels] or model.config.space.channels[:6]
+    figure = Figure(figsize=(9, 1.3 * len(names)), layout="constrained")
+    axes = figure.subplots(len(names), 1, sharex=True, squeeze=False)[:, 0]
+    times = torch.arange(frames) / data.fps
+    for axis, name in zip(axes, names, strict=True):
+        channel = model.config.space.channels.index(name)
+        axis.plot(times, item.motion[:frames, channel].float(), color="0.6", label="true")
+        axis.plot(times, made[:, channel], color="#0072b2", label="generated")
+        axis.set_ylabel(name, rotation=0, ha="right")
+        axis.spines[["top", "right"]].set_visible(False)
+    axes[0].legend(frameon=False, ncols=2, loc="upper right")
+    axes[-1].set_xlabel("seconds")
+    write_atomically(path, lambda temporary: figure.savefig(temporary, format="png", dpi=100))
+    return True
