@@ -8,7 +8,7 @@ import json
 import os
 from dataclasses import asdict, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from safetensors import SafetensorError
@@ -18,12 +18,14 @@ from toktalk_node.motion.config import MotionConfig
 from toktalk_node.motion.model import MotionModel
 from toktalk_node.motion.style import Style
 
-FORMAT = "toktalk-motion"
+FORMAT = "toktalk-{}"
 VERSION = 2
 WEIGHTS_FILE = "motion.safetensors"
 CONFIG_FILE = "motion.json"
 STYLES_FILE = "styles.safetensors"
-MAKE = "toktalk train motion --data FOLDER --out {}"
+MAKE = "toktalk train {} --data FOLDER --out {}"
+
+Model = TypeVar("Model", bound=MotionModel)
 
 
 class CheckpointError(Exception):
@@ -47,30 +49,31 @@ def save(model: MotionModel, folder: str | Path, training: dict[str, Any] | None
     folder = Path(folder)
     dtype = torch.float16 if half else torch.float32
     tensors = {name: value.detach().cpu().to(dtype).contiguous() for name, value in model.state_dict().items()}
-    about = {"format": FORMAT, "version": VERSION, "config": asdict(model.config), "training": training or {}}
+    about = {"format": FORMAT.format(model.method), "version": VERSION, "config": asdict(model.config)}
+    about["training"] = training or {}
     write_atomically(folder / WEIGHTS_FILE, lambda path: save_file(tensors, path))
     write_atomically(folder / CONFIG_FILE, lambda path: path.write_text(json.dumps(about, indent=2) + "\n"))
 
 
-def load(folder: str | Path, device: str | torch.device = "cpu") -> MotionModel:
-    """Read the model in `folder`, ready to run, float32.
+def load(folder: str | Path, device: str | torch.device = "cpu", kind: type[Model] = MotionModel) -> Model:
+    """Read the model in `folder`, which must be of the given kind, ready to run, float32.
 
     Raises CheckpointError where files are missing, damaged, of another version, or disagree.
     """
     folder = Path(folder)
-    config = _config(folder, read_about(folder)["config"])
+    config = _config(folder, read_about(folder, kind)["config"], kind)
     try:
         tensors = load_file(folder / WEIGHTS_FILE)
     except (OSError, SafetensorError) as error:
-        raise CheckpointError(f"{folder / WEIGHTS_FILE} is damaged ({error}). {_remedy(folder)}") from error
-    model = MotionModel(config)
+        raise CheckpointError(f"{folder / WEIGHTS_FILE} is damaged ({error}). {_remedy(folder, kind)}") from error
+    model = kind(config)
     expected = {name: tuple(value.shape) for name, value in model.state_dict().items()}
     found = {name: tuple(value.shape) for name, value in tensors.items()}
     if expected != found:
         name = sorted(k for k in expected.keys() | found.keys() if expected.get(k) != found.get(k))[0]
         raise CheckpointError(
             f"{folder / WEIGHTS_FILE} does not fit {CONFIG_FILE}: {name} is {found.get(name, 'missing')}, but the "
-            f"configuration says {expected.get(name, 'there is none')}. {_remedy(folder)}"
+            f"configuration says {expected.get(name, 'there is none')}. {_remedy(folder, kind)}"
         )
     model.load_state_dict({name: value.float() for name, value in tensors.items()})
     return model.to(device).eval()
@@ -107,37 +110,43 @@ def load_styles(folder: str | Path, config: MotionConfig) -> dict[str, Style]:
     return styles
 
 
-def read_about(folder: str | Path) -> dict[str, Any]:
+def read_about(folder: str | Path, kind: type[MotionModel] = MotionModel) -> dict[str, Any]:
     """The JSON beside the weights: format, version, config, training. Raises CheckpointError."""
     folder = Path(folder)
     for name in (CONFIG_FILE, WEIGHTS_FILE):
         if not (folder / name).is_file():
-            raise CheckpointError(f"no motion model in {folder}: {name} is missing. {_remedy(folder)}")
+            raise CheckpointError(f"no {kind.method} model in {folder}: {name} is missing. {_remedy(folder, kind)}")
     try:
         about = json.loads((folder / CONFIG_FILE).read_text())
     except (OSError, ValueError) as error:
-        raise CheckpointError(f"{folder / CONFIG_FILE} is not JSON ({error}). {_remedy(folder)}") from error
-    if not isinstance(about, dict) or about.get("format") != FORMAT:
-        raise CheckpointError(f"{folder / CONFIG_FILE} does not describe a motion model. {_remedy(folder)}")
+        raise CheckpointError(f"{folder / CONFIG_FILE} is not JSON ({error}). {_remedy(folder, kind)}") from error
+    if not isinstance(about, dict) or about.get("format") != FORMAT.format(kind.method):
+        raise CheckpointError(
+            f"{folder / CONFIG_FILE} does not describe a {kind.method} model. {_remedy(folder, kind)}"
+        )
     if about.get("version") != VERSION:
         raise CheckpointError(
-            f"the motion model in {folder} has format version {about.get('version')}, this program reads {VERSION}. "
-            f"{_remedy(folder)}"
+            f"the {kind.method} model in {folder} has format version {about.get('version')}, this program reads "
+            f"{VERSION}. {_remedy(folder, kind)}"
         )
     if not isinstance(about.get("config"), dict):
-        raise CheckpointError(f"{folder / CONFIG_FILE} has no configuration. {_remedy(folder)}")
+        raise CheckpointError(f"{folder / CONFIG_FILE} has no configuration. {_remedy(folder, kind)}")
     return about
 
 
-def _config(folder: Path, given: dict[str, Any]) -> MotionConfig:
-    known = {field.name for field in fields(MotionConfig)}
+def _config(folder: Path, given: dict[str, Any], kind: type[MotionModel]) -> MotionConfig:
+    known = {field.name for field in fields(kind.config_type)}
     if unknown := sorted(given.keys() - known):
-        raise CheckpointError(f"{folder / CONFIG_FILE} has unknown fields {', '.join(unknown)}. {_remedy(folder)}")
+        raise CheckpointError(
+            f"{folder / CONFIG_FILE} has unknown fields {', '.join(unknown)}. {_remedy(folder, kind)}"
+        )
     try:
-        return MotionConfig(**given)
+        return kind.config_type(**given)
     except (TypeError, ValueError) as error:
-        raise CheckpointError(f"{folder / CONFIG_FILE} has a bad configuration: {error}. {_remedy(folder)}") from error
+        raise CheckpointError(
+            f"{folder / CONFIG_FILE} has a bad configuration: {error}. {_remedy(folder, kind)}"
+        ) from error
 
 
-def _remedy(folder: Path) -> str:
-    return f"Train one with `{MAKE.format(folder)}`."
+def _remedy(folder: Path, kind: type[MotionModel] = MotionModel) -> str:
+    return f"Train one with `{MAKE.format(kind.method, folder)}`."

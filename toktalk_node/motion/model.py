@@ -1,5 +1,7 @@
 """The motion model: velocity network, style encoder, and the statistics that standardise what goes in and out."""
 
+from typing import ClassVar
+
 import torch
 from torch import Tensor, nn
 
@@ -20,6 +22,11 @@ class MotionModel(nn.Module):
     frame and, of the condition, behind its last.
     """
 
+    method: ClassVar[str] = "motion"
+    """Name of the method in checkpoints, and of the verb that trains it."""
+    config_type: ClassVar[type] = MotionConfig
+    network: ClassVar[type[nn.Module]] = VelocityUNet
+
     motion_mean: Tensor
     motion_std: Tensor
     condition_mean: Tensor
@@ -30,7 +37,7 @@ class MotionModel(nn.Module):
     def __init__(self, config: MotionConfig) -> None:
         super().__init__()
         self.config = config
-        self.net = VelocityUNet(config)
+        self.net = self.network(config)
         self.style = StyleEncoder(config.motion_width, config.style_width) if config.style_width else None
         self.register_buffer("motion_mean", torch.zeros(config.motion_width))
         self.register_buffer("motion_std", torch.ones(config.motion_width))

@@ -1,0 +1,102 @@
+"""What the methods that TokTalk is compared with share: configuration, style, and how a recording is generated."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from toktalk_node.face.space import SPACES, FaceSpace
+from toktalk_node.motion.model import MotionModel
+
+REST_SECONDS = 2
+"""Seconds of silence that a style's resting face is read off."""
+
+
+@dataclass(frozen=True)
+class BaselineConfig:
+    """What any network from conditions to motion must know; the sizes are near those of the `mini` preset."""
+
+    condition_width: int
+    """Width E of the condition, the embedding of one token."""
+    token_space: str = "phonetic"
+    """Name of the token space the condition comes from."""
+    fps: int = 50
+    """Frames per second of motion and of condition."""
+    face: str = "arkit"
+    """Name of the face space, which says what a motion vector is."""
+    style_width: int = 0
+    """Width S of the embedding of a speaking style; 0 leaves styles out."""
+    look_ahead: int = 10
+    """Frames of condition beyond the newest motion frame: motion frame i is paired with condition frame
+    i + look_ahead. More than the streaming model has, because these methods are offline."""
+    channels: int = 256
+    """Width of the network."""
+    heads: int = 4
+    """Attention heads."""
+    head_width: int = 64
+    """Width of one attention head."""
+    feed_forward: int = 4
+    """Width of the feed-forward layers as a multiple of `channels`."""
+
+    def __post_init__(self) -> None:
+        if self.face not in SPACES:
+            raise ValueError(f"no face space is called {self.face!r}; there are {', '.join(SPACES)}")
+        for name in "condition_width fps channels heads head_width feed_forward".split():
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} must be at least 1, not {getattr(self, name)}")
+        for name in ("style_width", "look_ahead"):
+            if getattr(self, name) < 0:
+                raise ValueError(f"{name} must not be negative, but is {getattr(self, name)}")
+
+    @property
+    def space(self) -> FaceSpace:
+        """What the channels of a motion vector are."""
+        return SPACES[self.face]
+
+    @property
+    def motion_width(self) -> int:
+        """Width M of a motion vector."""
+        return self.space.width
+
+
+def slopes(heads: int) -> Tensor:
+    """Slopes [heads] of a linear attention bias: 2^(-8/heads), its square, ... (ALiBi, Press et al. 2022)."""
+    return 2.0 ** (-8.0 * torch.arange(1, heads + 1) / heads)
+
+
+class BaselineModel(MotionModel):
+    """A network of another method, with the statistics and the style encoder that every motion model has."""
+
+    config: BaselineConfig
+    config_type = BaselineConfig
+
+    @torch.no_grad()
+    def generate(self, condition: Tensor, reference: Tensor | None = None, seed: int = 0) -> Tensor:
+        """Motion [frames, M], weights in [0, 1] and radians, of a recording's raw conditions [frames, E].
+
+        reference: raw motion [R, M] whose style is taken; None leaves it open. The face starts at the rest of its
+        style, which is what silence gives in it, as for the streaming decoder. Raises ValueError for another width
+        of the condition, or a reference that `encode_style` refuses.
+        """
+        width = self.config.condition_width
+        if condition.dim() != 2 or condition.shape[1] != width:
+            raise ValueError(f"condition must be [frames, {width}], not {list(condition.shape)}")
+        self.eval()
+        style, rest = self.rest.new_zeros(self.config.style_width), self.rest
+        if reference is not None:
+            style, fps = self.encode_style(reference), self.config.fps
+            silent = self._sample(self.silence.expand(REST_SECONDS * fps, -1), style, rest, seed)
+            rest = silent[fps // 2 :].median(0).values
+        return self._sample(condition.to(self.silence), style, rest, seed)
+
+    def _sample(self, condition: Tensor, style: Tensor, rest: Tensor, seed: int) -> Tensor:
+        """Motion [frames, M], raw, of conditions [frames, E], raw, behind the resting face [M]; style: [S]."""
+        raise NotImplementedError
+
+    def _padded(self, condition: Tensor, before: int, after: int) -> Tensor:
+        """Standardised conditions [1, before + frames + after, E], row i being of motion frame i - before: moved by
+        the look-ahead, with silence before the recording and behind it."""
+        ahead = self.config.look_ahead
+        silence = self.silence.expand(before + ahead + after, -1)
+        rows = torch.cat([silence[:before], condition, silence[before:]])[ahead:]
+        return self.standardise_condition(rows)[None]
