@@ -70,7 +70,7 @@ def perform(
         style,
         loosened=_loosened(covered, mouth_rng),
         loudness=1 + 0.1 * np.tanh(style.energy_response * voice[1]),
-        vigour=1 + 0.04 * np.tanh(wander(times, mouth_rng, 0.3, 2)),
+        vigour=1 + 0.06 * np.tanh(wander(times, mouth_rng, 0.3, 2)),
         shown=shown,
     )[:, SPOKEN]
     for side in ("Left", "Right"):
