@@ -110,3 +110,41 @@ def prepare(
             root, folder, out, hours=hours, jobs=jobs, rounds=rounds, actors=actors, seed=seed, say=say
         )
     typer.echo(f"{made:.2f} h of motion in {out}")
+
+
+@corpus.command("import")
+def import_captures(
+    folder: Annotated[Path, typer.Argument(help="Folder of the captures.")],
+    format: Annotated[
+        str, typer.Option(help="livelink (a person's own recordings), beat2, diffposetalk (HDTF + TFHP) or ravdess.")
+    ] = "livelink",
+    out: Annotated[Path, typer.Option(help="Folder for the captures; a stopped import goes on.")] = Path(
+        "data/captures"
+    ),
+    flame_map: Annotated[
+        Path | None, typer.Option(help="BEAT2's mat_final.npy, to turn FLAME faces into ARKit weights.")
+    ] = None,
+) -> None:
+    """Read recordings of people, sound with face, for `toktalk train motion --data`. What cannot be used is named."""
+    from rich.console import Console
+
+    from toktalk_node.commands.progress import failing_clearly, stages
+    from toktalk_node.corpus.captures import open_captures
+    from toktalk_node.corpus.captures.store import SUMMARY
+    from toktalk_node.corpus.captures.store import import_captures as run
+
+    with failing_clearly(), stages() as say:
+        summary = run(open_captures(format, folder, flame_map=flame_map), out, say)
+    console = Console(stderr=True, highlight=False, soft_wrap=True)
+    for note in summary.notes:
+        console.print(f"note {note}", style="dim", markup=False)
+    for name, reason in summary.left_out:
+        console.print(f"left out {name}: {reason}", style="yellow", markup=False)
+    splits = ", ".join(f"{hours:.2f} h {split}" for split, hours in summary.hours_by_split.items() if hours)
+    typer.echo(
+        f"{summary.captures} captures of {len(summary.actors)} people, {summary.hours:.2f} h "
+        f"({summary.hours_with_face:.2f} h with a face; {splits}) in {out}; {len(summary.left_out)} left out, "
+        f"see {out / SUMMARY}"
+    )
+    if not summary.captures:
+        raise typer.Exit(1)

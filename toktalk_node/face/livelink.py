@@ -33,6 +33,9 @@ COLUMNS: tuple[str, ...] = SHAPE_COLUMNS + HEAD_COLUMNS + EYE_COLUMNS
 MAX_FRAMES = 2_000_000
 """Longest recording that is read (about nine hours at 60 fps)."""
 
+GAP = 0.1
+"""Seconds without a frame that are worth a note."""
+
 _RATES = (24, 25, 30, 48, 50, 60, 90, 100, 120)
 _TIMECODE = re.compile(r"(\d{1,2}):(\d{2}):(\d{2})[:;](\d{1,3}(?:\.\d+)?)")
 
@@ -44,6 +47,8 @@ class Recording:
     motion: np.ndarray
     fps: int
     start: float
+    notes: tuple[str, ...] = ()
+    """What the file lacks or has too much of: columns, frames."""
 
 
 def columns(motion: np.ndarray) -> np.ndarray:
@@ -86,11 +91,12 @@ def write(path: str | os.PathLike, motion: np.ndarray, fps: int, *, rate: int = 
     return len(values)
 
 
-def read(path: str | os.PathLike, *, fps: int | None = None) -> Recording:
-    """Reads a recording; rows that the phone dropped are filled in a straight line.
+def read(path: str | os.PathLike, *, fps: int | None = None, missing: bool = False) -> Recording:
+    """Reads a recording; rows that the phone dropped, or in which it saw no face, are filled in a straight line.
 
     `fps` is the recording's frame rate; None takes it from the highest frame number of the timecodes, or 60 where the
-    recording is shorter than a second. Head columns and TongueOut may be missing (older phones): they are zero.
+    recording is shorter than a second. Head columns and TongueOut may be missing (older phones): they are zero. With
+    `missing`, so may up to half of the other shapes; the notes name them, and columns of unknown names.
 
     Raises FileNotFoundError, or ValueError naming the file, the line and what is wrong with it.
     """
@@ -100,8 +106,8 @@ def read(path: str | os.PathLike, *, fps: int | None = None) -> Recording:
         header = next(rows, None)
         if not header:
             raise ValueError(f"{path}: the file is empty, expected a Live Link Face CSV")
-        places = _places(path, header)
-        codes, values = _values(path, rows, header, places)
+        places = _places(path, header, len(BLENDSHAPES) // 2 if missing else 0)
+        codes, values, unseen = _values(path, rows, header, places)
     rate = fps or _rate(codes)
     times = np.array([whole + frame / rate for whole, frame in codes])
     steps = np.diff(times)
@@ -114,7 +120,12 @@ def read(path: str | os.PathLike, *, fps: int | None = None) -> Recording:
         raise ValueError(f"{path}: the timecodes span {count} frames, more than the {MAX_FRAMES} that are read")
     grid = times[0] + np.arange(count) / rate
     motion = np.stack([np.interp(grid, times, column) for column in values.T], axis=1)
-    return Recording(clamp(motion), rate, float(times[0]))
+    notes = _column_notes(header, places)
+    if unseen:
+        notes.append(f"{unseen} rows without a face")
+    if (gap := float(np.diff(times).max(initial=0))) > GAP:
+        notes.append(f"dropped frames: the longest gap of {gap:.2f} s is filled in a straight line")
+    return Recording(clamp(motion), rate, float(times[0]), tuple(notes))
 
 
 def _lines(file: Iterator[str], path: Path) -> Iterator[str]:
@@ -124,8 +135,21 @@ def _lines(file: Iterator[str], path: Path) -> Iterator[str]:
         yield line
 
 
-def _places(path: Path, header: Sequence[str]) -> dict[int, int]:
-    """Column of each motion value that the file has: {index in the motion: column in the file}."""
+def _column_notes(header: Sequence[str], places: dict[int, int]) -> list[str]:
+    """Columns that are missing and those that have no meaning here, by name."""
+    wanted = SHAPE_COLUMNS + HEAD_COLUMNS
+    known = {name.casefold() for name in ("Timecode", "BlendShapeCount", *COLUMNS)}
+    missing = [name for index, name in enumerate(wanted) if index not in places]
+    extra = [name.strip() for name in header if name.strip().casefold() not in known | {""}]
+    notes = [f"columns missing, which stay 0: {', '.join(missing)}"] if missing else []
+    return notes + ([f"columns ignored: {', '.join(extra)}"] if extra else [])
+
+
+def _places(path: Path, header: Sequence[str], lacking: int) -> dict[int, int]:
+    """Column of each motion value that the file has: {index in the motion: column in the file}.
+
+    Up to `lacking` shapes may be missing.
+    """
     names = [name.strip().casefold() for name in header]
     if "timecode" not in names:
         raise ValueError(f"{path}: no Timecode column in {','.join(header)[:80]!r}, expected a Live Link Face CSV")
@@ -135,19 +159,24 @@ def _places(path: Path, header: Sequence[str]) -> dict[int, int]:
     wanted = [name.casefold() for name in SHAPE_COLUMNS + HEAD_COLUMNS]
     places = {index: names.index(name) for index, name in enumerate(wanted) if name in names}
     missing = [name for index, name in enumerate(SHAPE_COLUMNS) if index not in places and name != "TongueOut"]
-    if missing:
+    if len(missing) > lacking:
         raise ValueError(f"{path}: {len(missing)} of 52 blendshape columns are missing: {', '.join(missing[:6])}")
     return places
 
 
 def _values(
     path: Path, rows: Iterator[list[str]], header: Sequence[str], places: dict[int, int]
-) -> tuple[list[tuple[int, float]], np.ndarray]:
-    """Timecodes as (whole seconds, frames) and motion float32 [n, 55] of the file's rows."""
-    clock = [name.strip().casefold() for name in header].index("timecode")
-    codes, values = [], []
+) -> tuple[list[tuple[int, float]], np.ndarray, int]:
+    """Timecodes as (whole seconds, frames), motion float32 [n, 55] of the file's rows, and how many saw no face."""
+    names = [name.strip().casefold() for name in header]
+    clock = names.index("timecode")
+    counter = names.index("blendshapecount") if "blendshapecount" in names else len(names)
+    codes, values, unseen = [], [], 0
     for line, row in enumerate(rows, start=2):
         if not row:
+            continue
+        if len(row) > counter and row[counter].strip() == "0":
+            unseen += 1
             continue
         if len(row) != len(header):
             raise ValueError(f"{path}, line {line}: {len(row)} columns, expected {len(header)}: is the file cut off?")
@@ -167,8 +196,8 @@ def _values(
         codes.append((3600 * hours + 60 * minutes + seconds, float(match[4])))
         values.append(motion)
     if not values:
-        raise ValueError(f"{path}: a header but no frames")
-    return codes, np.array(values)
+        raise ValueError(f"{path}: a header but no frames{' with a face' if unseen else ''}")
+    return codes, np.array(values), unseen
 
 
 def _rate(codes: Sequence[tuple[int, float]]) -> int:
