@@ -6,10 +6,12 @@ import numpy as np
 import pytest
 
 pytest.importorskip("rclpy")
+from toktalk_node.face.rest import to_rest  # noqa: E402
 from toktalk_node.nodes.conversions import Sound  # noqa: E402
 from toktalk_node.nodes.decoding import FAULT, INTERRUPTED, STREAM_ENDED, STREAM_STARTED, DecodingThread  # noqa: E402
 from toktalk_node.nodes.playout import FaceFrame, Happening, Playout, Sounding  # noqa: E402
 from toktalk_node.signals import FaceChunk, TokenChunk  # noqa: E402
+from toktalk_node.stream import Interruption, SessionStats  # noqa: E402
 
 SECOND = 1_000_000_000
 NOW = 1_000 * SECOND
@@ -22,12 +24,17 @@ class CountingModel:
     look_ahead = 0.16
 
     def __init__(self) -> None:
+        self.stats = SessionStats()
         self.reset()
 
     def reset(self) -> None:
-        self.samples, self.frame, self.rate = 0, 0, 0
+        self.samples, self.frame, self.rate, self.over = 0, 0, 0, False
 
     def push_audio(self, pcm: np.ndarray, rate: int) -> FaceChunk:
+        if self.over:
+            self.reset()
+        self.stats.seconds += len(pcm) / rate
+        self.stats.bad_values += int(np.isnan(pcm).sum())
         self.samples, self.rate = self.samples + len(pcm), rate
         return self._give(max(self.samples * self.fps // rate - 2, 0) // 6 * 6)
 
@@ -37,7 +44,17 @@ class CountingModel:
         return self._give(chunk.end)
 
     def finish(self) -> FaceChunk:
+        self.over = True
         return self._give(max(-(-self.samples * self.fps // max(self.rate, 1)), self.frame) + 10)
+
+    def interrupt(self, played_ns: int | None = None) -> Interruption:
+        given, self.over = self.frame, True
+        played = given if played_ns is None else min(played_ns * self.fps // SECOND, given)
+        self.frame = played + 10
+        pose = np.zeros(55, np.float32)
+        pose[17] = (played - 1) / 1000
+        rest = to_rest(pose, 10, self.fps)
+        return Interruption(played, given - played, FaceChunk(rest[:, :52], rest[:, 52:], self.fps, played))
 
     def _give(self, end: int) -> FaceChunk:
         start, self.frame = self.frame, max(end, self.frame)
@@ -120,7 +137,7 @@ def test_lost_and_invalid_samples_become_silence_and_are_counted(bench) -> None:
     sounds = of(Sounding, b.collect())
     heard = np.concatenate([item.chunk.samples for _, item in sounds])
     assert not heard[:3200].any() and np.allclose(heard[3200:], 0.1) and len(heard) == 4800
-    assert (b.thread.stats.bad_values, b.thread.stats.lost_samples) == (1600, 1600)
+    assert (b.thread.session.stats.bad_values, b.thread.stats.lost_samples) == (1600, 1600)
 
 
 def test_sound_that_stops_without_saying_so_ends_the_stream(bench) -> None:
@@ -168,7 +185,7 @@ def test_a_microphone_with_a_slow_clock_gets_a_new_one_before_frames_are_late_fo
     b = bench()
     for i in range(40):
         b.push(0.1, start=1600 * i, stamp_ns=b.now - SECOND // 10)
-        while b.thread.stats.seconds < (i + 1) * 0.1 - 0.01:
+        while b.thread.session.stats.seconds < (i + 1) * 0.1 - 0.01:
             time.sleep(0.002)
         b.now += SECOND // 10 + (SECOND // 5 if i == 5 else SECOND // 50)  # 120 ms for every 100 ms of sound
     assert b.thread.stats.streams == 2 and b.thread.stats.faults == 0
@@ -201,7 +218,7 @@ def test_an_interruption_drops_what_was_not_played_and_comes_to_rest_from_there(
     seen = b.collect()
     assert of(Happening, seen)[0][1].type == INTERRUPTED
     rest = of(FaceFrame, seen)
-    assert [item.frame for _, item in rest][0] == 25 and len(rest) == 11
+    assert [item.frame for _, item in rest][0] == 25 and len(rest) == 10
     jaw = [item.weights[17] for _, item in rest]
     assert jaw[0] == pytest.approx(0.024, abs=0.002) and jaw[-1] == pytest.approx(0.02)
     assert not of(Sounding, seen)

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from toktalk_node.signals import FaceChunk, TokenChunk
 from toktalk_node.speech import espeak
-from toktalk_node.stream import Session
+from toktalk_node.stream import Session, SessionStats
 
 
 @pytest.fixture(scope="module")
@@ -73,9 +73,9 @@ def test_a_frame_waits_no_longer_than_the_look_ahead(session, speech):
         chunk = session.push_audio(pcm[i : i + step], rate)
         if len(chunk):
             longest = max(longest, min(i + step, len(pcm)) / rate - chunk.start / session.fps)
+    assert longest <= session.look_ahead + step / rate + 1e-6, "one packet comes on top"
+    assert session.look_ahead <= 0.2, "the resampler's wait is in it"
     session.reset()
-    assert session.look_ahead <= 0.2
-    assert longest <= session.look_ahead + 0.004 + step / rate + 1e-6, "resampling and one packet come on top"
 
 
 def test_tokens_give_the_face_of_their_sound(session, speech):
@@ -102,7 +102,33 @@ def test_an_interruption_says_what_was_played_and_comes_to_rest(session, speech)
     assert answer.rest.start == 25
     assert np.abs(answer.rest.weights[0] - chunk.weights[24]).max() < 0.2, "rest begins where the face was"
     assert answer.rest.weights[-1].max() < 0.05
-    assert session.interrupt(0).played_frames == 0, "an idle session has nothing to interrupt"
+    again = session.interrupt(600_000_000)
+    assert (again.played_frames, again.dropped_frames) == (30, 5), "the way to rest can be interrupted as well"
+    assert np.abs(again.rest.weights[0] - answer.rest.weights[4]).max() < 0.1
+    session.reset()
+    nothing = session.interrupt(0)
+    assert nothing.played_frames == nothing.dropped_frames == 0, "an idle session has nothing to interrupt"
+
+
+def test_what_was_decoded_to_its_end_is_interrupted_where_it_was_played(session, speech):
+    pcm, rate = speech
+    session.reset()
+    frames = motion([session.push_audio(pcm, rate), session.finish()])
+    assert len(session.interrupt().rest) == 0, "all was played: the face rests already"
+    answer = session.interrupt(500_000_000)
+    assert (answer.played_frames, answer.dropped_frames) == (25, len(frames) - 25)
+    assert np.abs(answer.rest.weights[0] - frames[24, :52]).max() < 0.2, "rest begins where the face was"
+    assert np.array_equal(offline(session, pcm, rate), frames), "the next stream begins anew"
+
+
+def test_computing_time_is_counted_by_the_wall_and_by_the_thread(session, speech):
+    pcm, rate = speech
+    session.stats = SessionStats()
+    frames = offline(session, pcm, rate)
+    stats = session.stats
+    assert stats.frames == len(frames) and stats.seconds == pytest.approx(len(pcm) / rate)
+    assert 0 < stats.thread_factor <= stats.real_time_factor * 1.01
+    assert sum(stats.chunk_seconds) == pytest.approx(stats.compute_seconds, rel=0.2)
 
 
 @pytest.mark.parametrize("kind", ["silence", "white noise", "hum"])

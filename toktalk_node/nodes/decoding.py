@@ -1,5 +1,6 @@
 """The thread that turns sound or tokens into face frames with presentation times. Knows nothing of ROS.
 
+The session knows what was decoded, and how a face comes to rest; the thread knows the clock and what waits.
 A stream begins with the first sound after silence on the topic and gets its clock then: its epoch is the
 time of its first sample plus the playout delay. Sound and frames go to the playout with times by that clock.
 Whatever is wrong with the input ends the stream with a fault, brings the face to rest and waits for the next.
@@ -10,16 +11,16 @@ import time
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future
-from dataclasses import dataclass, field
-from typing import Protocol
+from dataclasses import dataclass, field, replace
+from typing import Protocol, TypeVar
 
 import numpy as np
 
-from toktalk_node.face.rest import REST, to_rest
 from toktalk_node.nodes.conversions import Sound
 from toktalk_node.nodes.playout import FaceFrame, Happening, Playout, Sounding
-from toktalk_node.signals import NANOSECONDS, AudioChunk, Clock, FaceChunk, TokenChunk
+from toktalk_node.signals import NANOSECONDS, AudioChunk, Clock, FaceChunk, TokenChunk, media_time_ns
 from toktalk_node.speech.source import check_rate, clean
+from toktalk_node.stream.session import Interruption, SessionStats
 
 STREAM_STARTED, STREAM_ENDED, INTERRUPTED, FAULT = 1, 2, 3, 6
 """FaceEvent's numbers."""
@@ -32,7 +33,7 @@ _TRUSTED_NS = 10 * NANOSECONDS
 _TOO_LATE_NS = 100_000_000
 """Sound that arrives this long after it should have been heard begins a new stream."""
 _TIGHT_NS = 2 * NANOSECONDS
-_REST_SECONDS = 0.2
+_Answer = TypeVar("_Answer")
 
 
 class TooSlow(RuntimeError):
@@ -44,10 +45,12 @@ class Decoder(Protocol):
 
     fps: int
     look_ahead: float
+    stats: SessionStats
 
     def push_audio(self, pcm: np.ndarray, rate: int) -> FaceChunk: ...
     def push_tokens(self, chunk: TokenChunk) -> FaceChunk: ...
     def finish(self) -> FaceChunk: ...
+    def interrupt(self, played_ns: int | None = None) -> Interruption: ...
     def reset(self) -> None: ...
 
 
@@ -60,22 +63,11 @@ class Tokens:
     last: bool
 
 
-@dataclass(frozen=True)
-class Interruption:
-    """Face frames up to the interruption, and frames that will not be shown."""
-
-    played_frames: int
-    dropped_frames: int
-
-
 @dataclass
 class InputStats:
-    """What came in since activation."""
+    """What became of the input since activation, beside the session's own figures."""
 
     streams: int = 0
-    seconds: float = 0.0
-    bad_values: int = 0
-    """Samples that were not finite; they became silence."""
     lost_samples: int = 0
     """Samples missing between messages; they became silence."""
     faults: int = 0
@@ -96,12 +88,8 @@ class _Stream:
     """Samples, or tokens where `rate` is 0."""
     sounded: int = 0
     frames: int = 0
-    end_ns: int = 0
-    """When it is over, once that is known."""
     pending: np.ndarray = field(default_factory=lambda: np.zeros(0, np.float32))
     """Sound that does not fill a frame yet."""
-    poses: deque[tuple[int, np.ndarray]] = field(default_factory=lambda: deque(maxlen=3000))
-    """(frame, motion [55]) of the latest frames, to come to rest from where the face is."""
     heard_at: float = 0.0
     tight_since: int | None = None
     """Since when, in ns, sound has arrived too late for its frames to be in time."""
@@ -131,41 +119,52 @@ class DecodingThread:
     ) -> None:
         self.session, self.playout, self.now = session, playout, now
         self.delay_ns, self.timeout, self.backlog, self.patience = delay_ns, timeout, backlog, patience
-        self.stats = InputStats()
-        self._queue: deque[tuple[int, Sound | Tokens | Future | str]] = deque()
+        self.stats, self.session.stats = InputStats(), SessionStats()
+        self._queue: deque[tuple[int, Sound | Tokens | Callable[[], None]]] = deque()
         self._waiting = 0.0
         self._wake = threading.Condition()
         self._stopped = False
         self._stream: _Stream | None = None
-        self._ended: _Stream | None = None
-        self._played_ns = 0
+        self._latest: _Stream | None = None
+        """The stream that goes on, or the one before: it is decoded before it is played."""
         self._muted_until_ns = 0
         self._thread = threading.Thread(target=self._run, name="decoder", daemon=True)
         self._thread.start()
 
     def push(self, item: Sound | Tokens) -> None:
         """Queue input. When more than `backlog` seconds wait, all of it is dropped and the stream ends in a fault."""
+        now = self.now()
         with self._wake:
-            self._waiting += _seconds(item)
-            self._queue.append((self.now(), item))
+            for part in self._parts(item, now):
+                self._waiting += _seconds(part)
+                self._queue.append((now, part))
             if self._waiting > self.backlog:
-                self._queue.clear()
-                self._waiting = 0.0
-                self._queue.append((0, f"more than {self.backlog:.0f} s of sound waited: the decoder is too slow"))
+                self._drop_input()
+                detail = f"more than {self.backlog:.0f} s of sound waited: the decoder is too slow"
+                self._queue.append((now, lambda: self._fault(detail)))
             self._wake.notify()
 
     def interrupt(self, played_ns: int) -> Interruption:
         """Drop everything from presentation time `played_ns` on, and what waits; the face comes to rest."""
-        dropped = self.playout.drop_from(played_ns)
-        answer: Future[int] = Future()
+        self.playout.drop_from(played_ns)
         with self._wake:
-            self._queue.clear()
-            self._waiting = 0.0
-            self._played_ns = played_ns
-            self._queue.append((0, answer))
+            self._drop_input()
+        return self.ask(lambda: self._interrupt(played_ns))
+
+    def ask(self, question: Callable[[], _Answer]) -> _Answer:
+        """What `question` returns or raises in the decoding thread, before what waits there."""
+        answer: Future[_Answer] = Future()
+
+        def call() -> None:
+            try:
+                answer.set_result(question())
+            except Exception as error:
+                answer.set_exception(error)
+
+        with self._wake:
+            self._queue.appendleft((self.now(), call))
             self._wake.notify()
-        played, more = answer.result(timeout=10)
-        return Interruption(played, dropped + more)
+        return answer.result(timeout=10)
 
     def stop(self) -> None:
         """End the thread; what was not decoded is dropped."""
@@ -190,7 +189,7 @@ class DecodingThread:
             except Exception as error:  # whatever the input did, the node goes on
                 self._fault(str(error) or type(error).__name__)
 
-    def _handle(self, item: object, arrived_ns: int) -> None:
+    def _handle(self, item: Sound | Tokens | Callable[[], None] | None, arrived_ns: int) -> None:
         if item is None:
             stream = self._stream
             if stream and time.monotonic() - stream.heard_at > self.timeout:
@@ -199,18 +198,36 @@ class DecodingThread:
             self._hear(item, arrived_ns)
         elif isinstance(item, Tokens):
             self._read(item, arrived_ns)
-        elif isinstance(item, Future):
-            try:
-                item.set_result(self._interrupt())
-            except Exception as error:
-                item.set_exception(error)
-                raise
         else:
-            self._fault(item)
+            item()
+
+    def _parts(self, item: Sound | Tokens, now: int) -> list[Sound | Tokens]:
+        """Input in pieces of a moment each, so that a long message speaks, and can be interrupted, as it is decoded.
+
+        A stamp of no use gives way to the time when the message's sound must have begun.
+        """
+        trusted = abs(item.stamp_ns - now) <= _TRUSTED_NS
+        stamp_ns = item.stamp_ns if trusted else now - int(_seconds(item) * NANOSECONDS)
+        if isinstance(item, Tokens) or item.rate < 1:
+            return [replace(item, stamp_ns=stamp_ns)]
+        length, step = len(item.samples), max(int(_PIECE * item.rate), 1)
+        return [
+            Sound(
+                item.samples[i : i + step],
+                item.rate,
+                stamp_ns + media_time_ns(i, item.rate),
+                None if item.start is None else item.start + i,
+                item.last and i + step >= length,
+            )
+            for i in range(0, max(length, 1), step)
+        ]
+
+    def _drop_input(self) -> None:
+        """Forget the sound and the tokens that wait, called with the lock held; what was asked is still answered."""
+        self._queue = deque(entry for entry in self._queue if callable(entry[1]))
+        self._waiting = 0.0
 
     def _hear(self, sound: Sound, arrived_ns: int) -> None:
-        samples, bad = clean(sound.samples)
-        self.stats.bad_values += bad
         rate = check_rate(sound.rate)
         stream = self._stream
         again = stream and sound.start is not None and sound.start < stream.first + stream.received
@@ -222,31 +239,26 @@ class DecodingThread:
         if self.now() < self._muted_until_ns:
             self._muted_until_ns = 0 if sound.last else self._muted_until_ns
             return
-        if not self._stream:
-            if not len(samples):
-                return
-            self._begin(self._time_of(sound.stamp_ns, len(samples) / rate), rate, sound.start or 0)
-        stream = self._stream
-        stream.heard_at = time.monotonic()
+        if not self._stream and not len(sound.samples):
+            return
+        stream = self._stream or self._begin(sound.stamp_ns, rate, sound.start or 0)
         lost = 0 if sound.start is None else sound.start - stream.first - stream.received
         if lost > 0:
             self.stats.lost_samples += lost
             if lost > self.timeout * rate:
                 self._end(f"{lost / rate:.1f} s of sound were lost")
-                self._begin(self._time_of(sound.stamp_ns, len(samples) / rate), rate, sound.start)
-                stream = self._stream
+                stream = self._begin(sound.stamp_ns, rate, sound.start)
             else:
-                samples = np.concatenate([np.zeros(lost, np.float32), samples])
-        self.stats.seconds += len(samples) / rate
-        step = max(int(_PIECE * rate), 1)
-        for i in range(0, len(samples), step):
-            piece = samples[i : i + step]
-            self._sound(stream, piece)
-            self._decode(stream, lambda piece=piece: self.session.push_audio(piece, rate), arrived_ns)
-            if self._interrupted():
-                return
+                self._take(stream, np.zeros(lost, np.float32), arrived_ns)
+        self._take(stream, sound.samples, arrived_ns)
         if sound.last:
             self._end()
+
+    def _take(self, stream: _Stream, pcm: np.ndarray, arrived_ns: int) -> None:
+        """Sound that follows on what the stream has, to the playout and through the decoder."""
+        stream.heard_at = time.monotonic()
+        self._sound(stream, clean(pcm)[0])
+        self._show(stream, self.session.push_audio(pcm, stream.rate), arrived_ns)
 
     def _read(self, tokens: Tokens, arrived_ns: int) -> None:
         if self.now() < self._muted_until_ns:
@@ -254,31 +266,22 @@ class DecodingThread:
         stream = self._stream
         if stream and (stream.rate or tokens.chunk.start < stream.first + stream.received):
             self._end("a new stream began")
-        if not self._stream:
-            self._begin(self._time_of(tokens.stamp_ns, 0.0), 0, tokens.chunk.start)
-        stream = self._stream
+        stream = self._stream or self._begin(tokens.stamp_ns, 0, tokens.chunk.start)
         stream.heard_at = time.monotonic()
-        chunk = TokenChunk(tokens.chunk.space, tokens.chunk.ids, tokens.chunk.start - stream.first)
+        chunk = replace(tokens.chunk, start=tokens.chunk.start - stream.first)
         stream.received = chunk.end
-        before = stream.frames
-        self._decode(stream, lambda: self.session.push_tokens(chunk), arrived_ns)
-        self.stats.seconds += (stream.frames - before) / self.session.fps
+        self._show(stream, self.session.push_tokens(chunk), arrived_ns)
         if tokens.last:
             self._end()
 
-    def _begin(self, epoch_ns: int, rate: int, first: int) -> None:
-        self.session.reset()
+    def _begin(self, stamp_ns: int, rate: int, first: int) -> _Stream:
+        """A new stream, whose first sample or token has this time."""
+        epoch_ns = max(stamp_ns, self.now() - self.delay_ns) + self.delay_ns
         self.playout.drop_from(epoch_ns, (FaceFrame,))  # the old stream was only coming to rest
-        self._stream = _Stream(Clock(epoch_ns), rate, first)
+        self._stream = self._latest = _Stream(Clock(epoch_ns), rate, first)
         self.stats.streams += 1
         self.playout.push(epoch_ns, Happening(STREAM_STARTED))
-
-    def _time_of(self, stamp_ns: int, duration: float) -> int:
-        """The epoch of a stream whose first message has this stamp, or none that can be trusted."""
-        now = self.now()
-        if abs(stamp_ns - now) > _TRUSTED_NS:
-            stamp_ns = now - int(duration * NANOSECONDS)
-        return max(stamp_ns, now - self.delay_ns) + self.delay_ns
+        return self._stream
 
     def _too_late(self, stream: _Stream, arrived_ns: int) -> bool:
         """Whether the stream needs a new clock: its sound came overdue, or for a while now too late for its frames.
@@ -314,88 +317,66 @@ class DecodingThread:
         self.playout.push(stream.clock.pts_ns(stream.sounded, stream.rate), Sounding(chunk, last))
         stream.sounded += len(samples)
 
-    def _decode(self, stream: _Stream, step: Callable[[], FaceChunk], arrived_ns: int) -> None:
-        chunk = step()
-        self._show(stream, chunk)
+    def _show(self, stream: _Stream, chunk: FaceChunk, arrived_ns: int | None = None) -> None:
+        """Hand frames to the playout. Those of sound that arrived at `arrived_ns` must not come ever later."""
+        for i, (weights, head) in enumerate(zip(chunk.weights, chunk.head, strict=True)):
+            frame = chunk.start + i
+            self.playout.push(stream.clock.pts_ns(frame, chunk.fps), FaceFrame(weights, head, frame, chunk.fps))
         if not len(chunk):
+            return
+        stream.frames = chunk.end
+        if arrived_ns is None:
             return
         now = self.now()
         self.stats.reaction.append((now - arrived_ns) / NANOSECONDS)
         behind = (now - stream.clock.pts_ns(chunk.end, chunk.fps)) / NANOSECONDS
         if behind > self.patience:
             with self._wake:
-                self._queue = deque(item for item in self._queue if isinstance(item[1], Future))
-                self._waiting = 0.0
+                self._drop_input()
             raise TooSlow(
                 f"frames come {behind:.1f} s too late: this machine computes slower than sound passes; the sound that "
                 "waited was dropped. Take fewer steps, a smaller preset or another device"
             )
-
-    def _show(self, stream: _Stream, chunk: FaceChunk) -> None:
-        for i, (weights, head) in enumerate(zip(chunk.weights, chunk.head, strict=True)):
-            frame = chunk.start + i
-            self.playout.push(stream.clock.pts_ns(frame, chunk.fps), FaceFrame(weights, head, frame, chunk.fps))
-            stream.poses.append((frame, np.concatenate([weights, head])))
-        if len(chunk):
-            stream.frames = chunk.end
 
     def _end(self, detail: str = "") -> None:
         """Decode what the session holds back; the face comes to rest."""
         stream = self._stream
         if stream.rate:
             self._sound(stream, np.zeros(0, np.float32), last=True)
-        self._decode(stream, self.session.finish, self.now())
-        self._close(detail)
+        self._show(stream, self.session.finish())
+        self._close(stream, detail)
 
-    def _close(self, detail: str = "") -> None:
+    def _close(self, stream: _Stream, detail: str = "") -> None:
         """The stream is over after its last frame and its last sample."""
-        stream, self._stream = self._stream, None
-        stream.end_ns = stream.clock.pts_ns(stream.frames, self.session.fps)
+        end_ns = stream.clock.pts_ns(stream.frames, self.session.fps)
         if stream.rate:
-            stream.end_ns = max(stream.end_ns, stream.clock.pts_ns(stream.received, stream.rate))
-        self.playout.push(stream.end_ns, Happening(STREAM_ENDED, stream.frames, detail))
-        self._ended = stream
+            end_ns = max(end_ns, stream.clock.pts_ns(stream.received, stream.rate))
+        self.playout.push(end_ns, Happening(STREAM_ENDED, stream.frames, detail))
+        self._stream = None
 
-    def _interrupted(self) -> bool:
-        with self._wake:
-            return any(isinstance(item, Future) for _, item in self._queue)
-
-    def _interrupt(self) -> tuple[int, int]:
-        """(frames played, further frames dropped); the face comes to rest from the frame that was shown."""
-        at_ns = self._played_ns
-        more = self.playout.drop_from(at_ns)  # what was decoded meanwhile
+    def _interrupt(self, at_ns: int) -> Interruption:
+        """The session's answer to an interruption at presentation time `at_ns`; its way to rest is shown."""
+        self.playout.drop_from(at_ns)  # what was decoded since the caller did so
         self._muted_until_ns = self.now() + _MUTE_NS
-        if self._stream:
-            self.session.reset()
-        elif self._ended and self._ended.end_ns > at_ns:  # decoded to its end, but not yet played
-            self._stream = self._ended
-        stream = self._stream
+        stream = self._latest
         media_ns = max(at_ns - stream.clock.epoch_ns, 0) if stream else 0
-        played = min(media_ns * self.session.fps // NANOSECONDS, stream.frames) if stream else 0
-        self.playout.push(at_ns, Happening(INTERRUPTED, played))
-        if stream:
-            stream.frames = played
+        answer = self.session.interrupt(media_ns)
+        self.playout.push(at_ns, Happening(INTERRUPTED, answer.played_frames))
+        if stream and (self._stream or len(answer.rest)):
             stream.received = min(stream.received, media_ns * stream.rate // NANOSECONDS)
-            self._rest(stream)
-            self._close()
-        return played, more
-
-    def _rest(self, stream: _Stream) -> None:
-        """Frames from the pose before `stream.frames` to rest."""
-        fps = self.session.fps
-        pose = next((pose for frame, pose in reversed(stream.poses) if frame < stream.frames), REST)
-        motion = to_rest(pose, int(_REST_SECONDS * fps) + 1, fps, _REST_SECONDS)
-        self._show(stream, FaceChunk(motion[:, :52], motion[:, 52:], fps, stream.frames))
+            self._show(stream, answer.rest)
+            self._close(stream)
+        return answer
 
     def _fault(self, detail: str) -> None:
         self.stats.faults += 1
         self.stats.last_fault = detail
-        self.session.reset()
+        rest = self.session.interrupt().rest
         stream = self._stream
         self.playout.push(self.now(), Happening(FAULT, stream.frames if stream else 0, detail))
         if stream:
-            self._rest(stream)
-            self._close()
+            self._show(stream, rest)
+            self._close(stream)
 
 
 def _seconds(item: Sound | Tokens) -> float:

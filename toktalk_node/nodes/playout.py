@@ -79,15 +79,11 @@ class Playout:
                 self._count(output, now_ns - pts_ns)
         return ready
 
-    def drop_from(self, pts_ns: int, kinds: tuple[type, ...] = (FaceFrame, Sounding, Happening)) -> int:
-        """Forget outputs of `kinds` at or after `pts_ns`; how many of them were face frames."""
+    def drop_from(self, pts_ns: int, kinds: tuple[type, ...] = (FaceFrame, Sounding, Happening)) -> None:
+        """Forget outputs of `kinds` at or after `pts_ns`."""
         with self._lock:
-            kept = [item for item in self._heap if item[0] < pts_ns or not isinstance(item[2], kinds)]
-            frames = sum(isinstance(item[2], FaceFrame) for item in self._heap)
-            frames -= sum(isinstance(item[2], FaceFrame) for item in kept)
-            heapq.heapify(kept)
-            self._heap = kept
-        return frames
+            self._heap = [item for item in self._heap if item[0] < pts_ns or not isinstance(item[2], kinds)]
+            heapq.heapify(self._heap)
 
     def __len__(self) -> int:
         return len(self._heap)

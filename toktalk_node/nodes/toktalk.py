@@ -210,8 +210,8 @@ class ToktalkNode(StreamNode):
         level, text = DiagnosticStatus.OK, "decoding" if len(self._playout) else "waiting for sound"
         if out.late_frames:
             level, text = DiagnosticStatus.WARN, f"{out.late_frames} frames were late: raise playout_delay"
-        if inp.bad_values:
-            level, text = DiagnosticStatus.WARN, f"{inp.bad_values} samples were not finite; they became silence"
+        if done.bad_values:
+            level, text = DiagnosticStatus.WARN, f"{done.bad_values} samples were not finite; they became silence"
         if self._problem or inp.last_fault:
             level, text = DiagnosticStatus.ERROR, self._problem or inp.last_fault
         values = {
@@ -222,14 +222,15 @@ class ToktalkNode(StreamNode):
             "lateness_max_ms": round(out.max_late_ns / 1e6, 3),
             "streams": inp.streams,
             "chunks": done.chunks,
-            "input_seconds": round(inp.seconds, 3),
+            "input_seconds": round(done.seconds, 3),
             "compute_p50_ms": _percentile(done.chunk_seconds, 50),
             "compute_p99_ms": _percentile(done.chunk_seconds, 99),
             "reaction_p50_ms": _percentile(inp.reaction, 50),
             "reaction_p99_ms": _percentile(inp.reaction, 99),
             "rtf": round(done.real_time_factor, 4),
+            "rtf_thread": round(done.thread_factor, 4),
             "lost_samples": inp.lost_samples,
-            "bad_values": inp.bad_values,
+            "bad_values": done.bad_values,
             "faults": inp.faults,
             "threads": threading.active_count(),
         }
