@@ -26,12 +26,11 @@ def demo(
         raise typer.BadParameter("choose one of --text, --wav and --mic")
     if device and not mic:
         raise typer.BadParameter(f"{device!r}: a device goes after --mic")
-    try:
-        import rclpy  # noqa: F401
-        import toktalk_msgs.msg  # noqa: F401
-    except ImportError as error:
-        typer.echo(f"ROS 2 or TokTalk's messages are missing ({error}): run make setup, or toktalk doctor", err=True)
-        raise typer.Exit(1) from error
+    from toktalk_node.nodes.available import messages_problem, ros_problem
+
+    if problem := ros_problem() or messages_problem():
+        typer.echo(f"ROS 2 or TokTalk's messages are missing ({problem}): run make setup, or toktalk doctor", err=True)
+        raise typer.Exit(1)
     from toktalk_node.nodes.demo import run_demo
 
     if port == 0:

@@ -8,9 +8,10 @@ import shutil
 import socket
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from importlib import metadata
 
 import typer
+
+from toktalk_node.nodes import available
 
 OK, OPTIONAL, MISSING = "ok", "optional", "missing"
 
@@ -51,26 +52,16 @@ def _gpu() -> Finding:
 
 
 def _ros() -> Finding:
-    try:
-        import rclpy  # noqa: F401
-    except ImportError as error:
+    if problem := available.ros_problem():
         remedy = "run make setup (ROS 2 from PyPI), or source /opt/ros/$ROS_DISTRO/setup.bash"
-        return Finding("ROS 2", MISSING, str(error), remedy)
-    distribution = os.environ.get("ROS_DISTRO")
-    if not distribution:
-        distribution = f"Kilted from PyPI (rclpy {metadata.version('ros-rclpy')})"
-    domain = os.environ.get("ROS_DOMAIN_ID", "0")
-    return Finding("ROS 2", OK, f"{distribution}, domain {domain}")
+        return Finding("ROS 2", MISSING, problem, remedy)
+    return Finding("ROS 2", OK, f"{available.ros_name()}, domain {os.environ.get('ROS_DOMAIN_ID', '0')}")
 
 
 def _messages() -> Finding:
-    try:
-        from toktalk_msgs.msg import BlendShapes
-
-        BlendShapes()
-    except Exception as error:  # a package built for another ROS fails in many ways
+    if problem := available.messages_problem():
         remedy = "run make setup, or colcon build in ros2_ws and source ros2_ws/install/setup.bash"
-        return Finding("toktalk_msgs", MISSING, str(error), remedy)
+        return Finding("toktalk_msgs", MISSING, problem, remedy)
     return Finding("toktalk_msgs", OK, "built for this ROS 2")
 
 

@@ -5,21 +5,30 @@ Positions are 16-bit (KHR_mesh_quantization), morph targets are sparse accessors
 """
 
 import json
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
-if TYPE_CHECKING:
-    from toktalk_node.face.head import Mesh
-    from toktalk_node.face.head_parts import Part
+from toktalk_node.face.head_parts import Part
 
 SCALE = 0.3
 """Metres that the largest 16-bit position stands for."""
 BYTE, SHORT, USHORT = 5120, 5122, 5123
 
 
-def normals(part: "Part", vertices: np.ndarray) -> np.ndarray:
+@dataclass
+class Mesh:
+    """A Part with its material, in the order in which it is written."""
+
+    name: str
+    part: Part
+    roughness: float
+    turns: bool = True
+    unlit: bool = False
+
+
+def normals(part: Part, vertices: np.ndarray) -> np.ndarray:
     """Unit vertex normals [n, 3] of `part` when its vertices lie at `vertices`, weighted by area."""
     a, b, c = (vertices[part.triangles[:, i]] for i in range(3))
     face = np.cross(b - a, c - a)
@@ -88,7 +97,7 @@ def _short(metres: np.ndarray) -> np.ndarray:
     return np.round(metres / SCALE * 32767).clip(-32767, 32767).astype("<i2")
 
 
-def _mesh(buffer: _Buffer, mesh: "Mesh", material: int) -> dict:
+def _mesh(buffer: _Buffer, mesh: Mesh, material: int) -> dict:
     part = mesh.part
     rest = normals(part, part.vertices)
     color = np.concatenate([linear(np.clip(part.color, 0, 1)), np.ones((len(part.color), 1))], axis=1)
@@ -119,7 +128,7 @@ def _mesh(buffer: _Buffer, mesh: "Mesh", material: int) -> dict:
     return result
 
 
-def write_glb(path: Path, meshes: list["Mesh"], pivot: tuple[float, float, float]) -> int:
+def write_glb(path: Path, meshes: list[Mesh], pivot: tuple[float, float, float]) -> int:
     """Write `meshes` to `path`; those that turn lie under a node `head` placed at `pivot`. Returns bytes."""
     buffer = _Buffer()
     nodes: list[dict] = [

@@ -7,12 +7,12 @@ forward. Node `head` carries what turns with the head, node `bust` what does not
 """
 
 import sys
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from toktalk_node.face.arkit import BLENDSHAPES
+from toktalk_node.face.gltf import Mesh, write_glb
 from toktalk_node.face.head_parts import Part, brow, bust, ear, eye, glint, hair, joined, lids, teeth, tongue
 from toktalk_node.face.head_skin import Skin
 from toktalk_node.face.head_targets import build_targets
@@ -22,17 +22,6 @@ PIVOT = (0.0, -0.075, -0.020)
 """Where the head turns on the neck."""
 SMALLEST = 2e-5
 """Displacements below this many metres are left out."""
-
-
-@dataclass
-class Mesh:
-    """A Part with its material, in the order in which it is written."""
-
-    name: str
-    part: Part
-    roughness: float
-    turns: bool = True
-    unlit: bool = False
 
 
 def build() -> list[Mesh]:
@@ -64,8 +53,6 @@ def build() -> list[Mesh]:
 
 def main() -> None:
     """Write the head to the path given, or to its place in the package."""
-    from toktalk_node.face.gltf import write_glb
-
     path = Path(sys.argv[1]) if len(sys.argv) > 1 else HEAD_FILE
     size = write_glb(path, build(), PIVOT)
     print(f"{path}: {size / 1e6:.2f} MB")
