@@ -1,5 +1,6 @@
 """A person's own recordings: takes are found, aligned, repaired where they can be and refused where they cannot."""
 
+import json
 import shutil
 import subprocess
 from pathlib import Path
@@ -7,7 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+from typer.testing import CliRunner
 
+from toktalk_node.commands.corpus import corpus as corpus_command
 from toktalk_node.corpus.captures import CaptureError, open_captures
 from toktalk_node.corpus.captures.base import between
 from toktalk_node.corpus.captures.livelink import Takes
@@ -229,3 +232,17 @@ def test_motion_between_frames_is_smooth():
     frames = np.arange(10.0)[:, None] ** 2
     at = np.arange(1, 8, 0.5)
     np.testing.assert_allclose(between(frames, at).ravel(), at**2, rtol=1e-5)
+
+
+def test_the_import_command_names_what_it_leaves_out(tmp_path: Path):
+    take(tmp_path / "anna", "one", seconds=3.0, face=2.5)
+    take(tmp_path / "anna", "two").with_suffix(".wav").unlink()
+    command = ["import", str(tmp_path / "anna"), "--out", str(tmp_path / "captures")]
+    done = CliRunner().invoke(corpus_command, command)
+    assert done.exit_code == 0, done.output
+    assert "1 captures of 1 people" in done.stdout and "1 left out" in done.stdout
+    assert "two.csv: no sound beside it" in done.output and "the sound lasts 3.00 s, the face 2.50 s" in done.output
+    assert json.loads((tmp_path / "captures" / "summary.json").read_text())["actors"] == ["anna"]
+
+    failed = CliRunner().invoke(corpus_command, ["import", str(tmp_path / "nowhere")])
+    assert failed.exit_code == 1 and "nowhere: no such folder" in failed.output
