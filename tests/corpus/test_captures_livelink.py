@@ -21,9 +21,9 @@ JAW = INDEX["jawOpen"]
 
 
 def chirps(seconds: float, rate: int = 16_000) -> np.ndarray:
-    """A tone that is on for 0.25 s in every half second."""
+    """A tone that is on for the 0.25 s around the middle of every half second, as the jaw of `chewing` is open."""
     times = np.arange(round(seconds * rate)) / rate
-    return (0.3 * np.sin(2 * np.pi * 220 * times) * (times % 0.5 < 0.25)).astype(np.float32)
+    return (0.3 * np.sin(2 * np.pi * 220 * times) * (abs(times % 0.5 - 0.25) < 0.125)).astype(np.float32)
 
 
 def chewing(seconds: float, fps: float, start: float = 0.0) -> np.ndarray:
@@ -210,7 +210,7 @@ def test_face_and_film_are_aligned_by_timecode(tmp_path: Path):
     expected = chewing(3.3, 50)[15:]
     np.testing.assert_allclose(capture.motion[2:-3, JAW], expected[2 : len(capture.motion) - 3, JAW], atol=0.01)
     loud = np.abs(capture.samples[: 50 * 320]).reshape(-1, 320).max(axis=1) > 0.1
-    assert loud[10:22].all() and not loud[24:33].any()  # sound is on from 0.5 to 0.75 s of the film: frames 10 to 22
+    assert loud[17:28].all() and not loud[5:15].any()  # on from 0.625 to 0.875 s of the film
 
 
 def test_what_libsndfile_cannot_read_needs_ffmpeg(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
@@ -232,6 +232,20 @@ def test_motion_between_frames_is_smooth():
     frames = np.arange(10.0)[:, None] ** 2
     at = np.arange(1, 8, 0.5)
     np.testing.assert_allclose(between(frames, at).ravel(), at**2, rtol=1e-5)
+
+
+def test_a_sound_that_comes_late_is_noted(tmp_path: Path):
+    """Bursts of sound at random times; the jaw opens with each."""
+    on = np.repeat(np.random.default_rng(0).random(60) < 0.5, 10)  # 12 s in steps of 0.2 s
+    motion = np.zeros((600, MOTION_WIDTH), np.float32)
+    motion[:, JAW] = 0.5 * np.convolve(on, np.ones(5) / 5, "same")
+    samples = np.repeat(on, 320) * np.random.default_rng(1).normal(0, 0.1, 600 * 320)
+    livelink.write(tmp_path / "one.csv", motion, 50)
+    soundfile.write(tmp_path / "one.wav", samples, 16_000)
+    assert not Takes(tmp_path).read("one").notes
+    soundfile.write(tmp_path / "one.wav", np.roll(samples, 4800), 16_000)
+    (note,) = Takes(tmp_path).read("one").notes
+    assert "0.30 s after the mouth" in note
 
 
 def test_the_import_command_names_what_it_leaves_out(tmp_path: Path):

@@ -136,10 +136,12 @@ def import_captures(
     with failing_clearly(), stages() as say:
         summary = run(open_captures(format, folder, flame_map=flame_map), out, say)
     console = Console(stderr=True, highlight=False, soft_wrap=True)
-    for note in summary.notes:
-        console.print(f"note {note}", style="dim", markup=False)
-    for name, reason in summary.left_out:
-        console.print(f"left out {name}: {reason}", style="yellow", markup=False)
+    lines = [(f"left out {name}: {reason}", "yellow") for name, reason in summary.left_out]
+    lines += [(f"note {note}", "dim") for note in summary.notes]
+    for text, style in lines[:40]:
+        console.print(text, style=style, markup=False)
+    if len(lines) > 40:
+        console.print(f"and {len(lines) - 40} more in {out / SUMMARY}")
     splits = ", ".join(f"{hours:.2f} h {split}" for split, hours in summary.hours_by_split.items() if hours)
     typer.echo(
         f"{summary.captures} captures of {len(summary.actors)} people, {summary.hours:.2f} h "
