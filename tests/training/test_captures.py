@@ -126,6 +126,15 @@ def test_imported_captures_keep_their_split(tmp_path: Path):
     assert torch.allclose(data.utterances[0].motion.float(), torch.from_numpy(motion), atol=1e-3)
 
 
+def test_flame_faces_stay_flame(tmp_path: Path):
+    samples, _ = talking(2.0)
+    flame = np.random.default_rng(0).normal(0, 1, (100, 56)).astype(np.float32)
+    import_captures(Faces(Capture("a/1", "train", "a", samples, flame, space="flame-50")), tmp_path / "captures", quiet)
+    prepare_recordings(tmp_path / "captures", tmp_path / "shards", None, quiet)
+    data = read_shards(tmp_path / "shards")
+    assert data.face == "flame-50" and data.utterances[0].motion.shape == (100, 56)
+
+
 def test_an_import_that_was_cut_short_goes_on(tmp_path: Path):
     samples, motion = talking(1.0)
     import_captures(Faces(Capture("a", "train", "a", samples, motion)), tmp_path, quiet)

@@ -96,7 +96,7 @@ def read(path: str | os.PathLike, *, fps: int | None = None, missing: bool = Fal
 
     `fps` is the recording's frame rate; None takes it from the highest frame number of the timecodes, or 60 where the
     recording is shorter than a second. Head columns and TongueOut may be missing (older phones): they are zero. With
-    `missing`, so may up to half of the other shapes; the notes name them, and columns of unknown names.
+    `missing`, so may up to half of the other shapes but JawOpen; the notes name them, and columns of unknown names.
 
     Raises FileNotFoundError, or ValueError naming the file, the line and what is wrong with it.
     """
@@ -148,7 +148,7 @@ def _column_notes(header: Sequence[str], places: dict[int, int]) -> list[str]:
 def _places(path: Path, header: Sequence[str], lacking: int) -> dict[int, int]:
     """Column of each motion value that the file has: {index in the motion: column in the file}.
 
-    Up to `lacking` shapes may be missing.
+    Up to `lacking` shapes may be missing, but not the jaw.
     """
     names = [name.strip().casefold() for name in header]
     if "timecode" not in names:
@@ -159,7 +159,7 @@ def _places(path: Path, header: Sequence[str], lacking: int) -> dict[int, int]:
     wanted = [name.casefold() for name in SHAPE_COLUMNS + HEAD_COLUMNS]
     places = {index: names.index(name) for index, name in enumerate(wanted) if name in names}
     missing = [name for index, name in enumerate(SHAPE_COLUMNS) if index not in places and name != "TongueOut"]
-    if len(missing) > lacking:
+    if len(missing) > lacking or "JawOpen" in missing:
         raise ValueError(f"{path}: {len(missing)} of 52 blendshape columns are missing: {', '.join(missing[:6])}")
     return places
 

@@ -142,15 +142,15 @@ def together(
     heard, seen = len(samples) / RATE, len(motion) / fps
     begin, end = max(0.0, offset), min(heard, offset + seen)
     lost = max(heard, seen) - max(end - begin, 0)
-    about = f"{name}: the sound lasts {heard:.2f} s, the face {seen:.2f} s"
+    about = f"the sound lasts {heard:.2f} s, the face {seen:.2f} s"
     if offset:
         about += f" and begins at {offset:+.2f} s"
     if lost > MAX_DIFFERENCE:
-        raise CaptureError(f"{about}: they differ by {lost:.2f} s, more than {MAX_DIFFERENCE:.0f} s")
+        raise CaptureError(f"{name}: {about}: they differ by {lost:.2f} s, more than {MAX_DIFFERENCE:.0f} s")
     first = int(np.ceil(begin * FPS - 1e-6))
     frames = int(np.floor(end * FPS + 1e-6)) - first
     if frames < MIN_SECONDS * FPS:
-        raise CaptureError(f"{about}: less than {MIN_SECONDS:.0f} s of both")
+        raise CaptureError(f"{name}: {about}: less than {MIN_SECONDS:.0f} s of both")
     middle = (first + np.arange(frames) + 0.5) / FPS
     notes = (f"{about}; cut to the {frames / FPS:.2f} s of both",) if lost > NOTED_DIFFERENCE else ()
     cut = np.ascontiguousarray(samples[first * SAMPLES : (first + frames) * SAMPLES], np.float32)

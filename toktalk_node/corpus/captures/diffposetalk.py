@@ -80,13 +80,13 @@ class DiffPoseTalk:
             try:
                 heard, face = segment(self._value(f"{id}/{number:03d}"))
             except CaptureError as error:
-                notes.append(f"{id}: segment {number:03d} {error}: {have} of {frames} frames are used")
+                notes.append(f"segment {number:03d} {error}: {have} of {frames} frames are used")
                 break
             sounds.append(heard)
             faces.append(face)
             have, number = have + len(face), number + 1
         if not faces:
-            raise CaptureError(notes[0] if notes else f"{id}: no frames")
+            raise CaptureError(f"{id}: {notes[0]}")
         samples, motion, cut = together(id, np.concatenate(sounds), np.concatenate(faces), FPS)
         turns = flame.head_angles(flame.rotations(motion[:, -3:]))
         motion[:, -3:] = flame.neck_of(centred(turns))

@@ -76,7 +76,7 @@ def summarise(lines: list[dict[str, Any]], left_out: list[LeftOut]) -> Summary:
         hours_by_split={split: round(value, 4) for split, value in hours.items()},
         actors=sorted({line["actor"] for line in lines}),
         emotions={name: emotions.count(name) for name in sorted(set(emotions))},
-        notes=[note for line in lines for note in line["notes"]],
+        notes=[f"{line['id']}: {note}" for line in lines for note in line["notes"]],
         left_out=left_out,
     )
 
