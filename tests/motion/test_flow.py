@@ -46,7 +46,7 @@ def test_times_run_from_zero_to_one_evenly_or_by_the_cosine() -> None:
 def test_euler_approaches_the_closed_form_of_a_linear_ode_at_first_order() -> None:
     x0 = torch.randn(2, 4, 3, dtype=torch.float64)
     exact = x0 * math.exp(-1.5)
-    errors = [(euler(lambda x, t: -1.5 * x, x0, solver_times(n, "uniform")) - exact).abs().max() for n in (100, 200)]
+    errors = [(euler(lambda x, t, d: -1.5 * x, x0, solver_times(n, "uniform")) - exact).abs().max() for n in (100, 200)]
     assert errors[1] < 0.01
     assert errors[0] / errors[1] == pytest.approx(2, abs=0.05)
 
@@ -55,11 +55,11 @@ def test_euler_is_exact_in_one_step_where_the_velocity_is_constant() -> None:
     x0, x1 = torch.randn(1, 4, 3, dtype=torch.float64), torch.randn(1, 4, 3, dtype=torch.float64)
     for schedule in ("uniform", "cosine"):
         for steps in (1, 5):
-            torch.testing.assert_close(euler(lambda x, t: x1 - x0, x0, solver_times(steps, schedule)), x1)
+            torch.testing.assert_close(euler(lambda x, t, d: x1 - x0, x0, solver_times(steps, schedule)), x1)
 
 
 def test_euler_follows_a_velocity_that_depends_on_time() -> None:
-    x = euler(lambda x, t: torch.full_like(x, 3 * t * t), torch.zeros(1, 2, 1), solver_times(2000, "cosine"))
+    x = euler(lambda x, t, d: torch.full_like(x, 3 * t * t), torch.zeros(1, 2, 1), solver_times(2000, "cosine"))
     torch.testing.assert_close(x, torch.ones(1, 2, 1), atol=2e-3, rtol=0)
 
 
@@ -67,7 +67,7 @@ def test_known_frames_are_on_their_path_at_every_step_and_come_out_unchanged() -
     noise, known = torch.randn(1, 6, 2), torch.randn(1, 4, 2)
     seen = []
 
-    def velocity(x: torch.Tensor, t: float) -> torch.Tensor:
+    def velocity(x: torch.Tensor, t: float, length: float) -> torch.Tensor:
         seen.append(x[:, :4].clone())
         return torch.full_like(x, 9.0)
 
@@ -82,8 +82,8 @@ def test_known_frames_are_on_their_path_at_every_step_and_come_out_unchanged() -
 def test_guidance_moves_away_from_the_unconditional_velocity() -> None:
     x = torch.zeros(2, 3, 1)
 
-    def pair(doubled: torch.Tensor, t: float) -> torch.Tensor:
+    def pair(doubled: torch.Tensor, t: float, length: float) -> torch.Tensor:
         assert doubled.shape == (4, 3, 1)
         return torch.cat([torch.full((2, 3, 1), 2.0), torch.full((2, 3, 1), 1.0)])
 
-    torch.testing.assert_close(guided(pair, 0.3)(x, 0.0), torch.full((2, 3, 1), 1.3 * 2 - 0.3 * 1))
+    torch.testing.assert_close(guided(pair, 0.3)(x, 0.0, 0.5), torch.full((2, 3, 1), 1.3 * 2 - 0.3 * 1))

@@ -46,6 +46,8 @@ class MotionConfig:
     a small one does badly: the face trembles less. Flow, loss and solver are the same."""
     hold_known: bool = False
     """Whether the last known frame stands in for those not known yet, instead of zeros: slow channels go on from it."""
+    shortcut: bool = False
+    """Whether the network is told how far the solver goes with its velocity, so that few steps do (motion/shortcut)."""
     look_ahead: int = 0
     """Frames of condition beyond the newest motion frame: motion frame i is paired with condition frame
     i + look_ahead. Each adds 1 / fps seconds of wait."""

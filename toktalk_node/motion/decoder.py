@@ -201,9 +201,9 @@ class MotionDecoder:
             given = (condition, style, known, mask)
             condition, style, known, mask = (torch.cat([v, torch.zeros_like(v)]) for v in given)
 
-        def velocity(x: Tensor, t: float) -> Tensor:
-            time = torch.full((len(x),), t, device=x.device)
-            return net(x, time, condition, style, known, mask, s.chunk, offset)
+        def velocity(x: Tensor, t: float, length: float) -> Tensor:
+            time, length = (torch.full((len(x),), value, device=x.device) for value in (t, length))
+            return net(x, time, condition, style, known, mask, s.chunk, offset, length)
 
         return euler(
             guided(velocity, s.guidance) if s.guidance else velocity,
@@ -286,3 +286,8 @@ def decode(decoder: MotionDecoder, condition: Tensor, seed: int = 0, style: Styl
     """Motion [frames, M] of a whole recording's conditions [frames, E]; equal to streaming it."""
     stream = MotionStream(decoder, seed, style)
     return torch.cat([stream.push(condition), stream.finish()])
+
+
+def generate(decoder: MotionDecoder, condition: Tensor, reference: Tensor | None = None, seed: int = 0) -> Tensor:
+    """Motion [frames, M] of a recording's conditions [frames, E] in the style of a clip of motion [R, M], raw."""
+    return decode(decoder, condition, seed, None if reference is None else decoder.style_of(reference))

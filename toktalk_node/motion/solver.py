@@ -7,8 +7,8 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-Velocity = Callable[[Tensor, float], Tensor]
-"""v(x_t [batch, frames, motion], t) -> velocity of the same shape."""
+Velocity = Callable[[Tensor, float, float], Tensor]
+"""v(x_t [batch, frames, motion], t, length of the step) -> velocity of the same shape."""
 
 Schedule = Literal["cosine", "uniform"]
 
@@ -26,7 +26,7 @@ def solver_times(steps: int, schedule: Schedule = "cosine") -> list[float]:
 
 
 def euler(velocity: Velocity, noise: Tensor, times: Sequence[float], known: Tensor | None = None) -> Tensor:
-    """Solve dX/dt = v(X, t) from `noise` [batch, frames, motion] at times[0] to times[-1].
+    """Solve dX/dt = v(X, t, step) from `noise` [batch, frames, motion] at times[0] to times[-1].
 
     known: [batch, k, motion], the motion of the first k frames. They are put back on their straight path before
     every step, and come out as they went in (the paper's temporal inpainting).
@@ -36,7 +36,7 @@ def euler(velocity: Velocity, noise: Tensor, times: Sequence[float], known: Tens
         if known is not None:
             k = known.shape[1]
             x = torch.cat([torch.lerp(noise[:, :k], known, t), x[:, k:]], dim=1)
-        x = x + (next_t - t) * velocity(x, t)
+        x = x + (next_t - t) * velocity(x, t, next_t - t)
     return x if known is None else torch.cat([known, x[:, known.shape[1] :]], dim=1)
 
 
@@ -46,8 +46,8 @@ def guided(velocity_pair: Velocity, scale: float) -> Velocity:
     velocity_pair: takes the batch twice over and answers [v_c; v_0], conditional half first.
     """
 
-    def velocity(x: Tensor, t: float) -> Tensor:
-        conditional, unconditional = velocity_pair(torch.cat([x, x]), t).chunk(2)
+    def velocity(x: Tensor, t: float, length: float) -> Tensor:
+        conditional, unconditional = velocity_pair(torch.cat([x, x]), t, length).chunk(2)
         return torch.lerp(unconditional, conditional, 1 + scale)
 
     return velocity

@@ -129,6 +129,7 @@ class VelocityUNet(nn.Module):
         width = config.channels
         inputs = 2 * config.motion_width + 1 + config.condition_width + config.style_width
         self.time = TimeEmbedding(config.time_width)
+        self.length = TimeEmbedding(config.time_width) if config.shortcut else None
         self.down = nn.ModuleList(Stage(inputs if i == 0 else width, config) for i in range(config.down_stages))
         self.downsample = CausalConv(width, width, kernel=4, stride=2)
         self.middle = nn.ModuleList(Stage(width, config) for _ in range(config.middle_stages))
@@ -148,13 +149,15 @@ class VelocityUNet(nn.Module):
         mask: Tensor,
         chunk: int | None,
         offset: int = 0,
+        length: Tensor | None = None,
     ) -> Tensor:
         """Velocity [batch, frames, motion]; everything standardised.
 
         x: [batch, frames, motion]; t: [batch]; condition: [batch, frames, E] and style: [batch, frames, S], zeros for
         none; known: [batch, frames, motion], zeros where `mask` [batch, frames, 1] is 0 (1 = the motion of this frame
         is given); chunk: frames per chunk of the attention mask, None for full context; offset: see
-        `block_causal_mask`. frames, chunk and offset are even.
+        `block_causal_mask`; length: [batch], how much time the solver spends with this velocity, which only a shortcut
+        network is told; None for 0. frames, chunk and offset are even.
         """
         frames = x.shape[1]
         check_even("frames", frames)
@@ -165,6 +168,8 @@ class VelocityUNet(nn.Module):
             half = block_causal_mask(frames // 2, chunk // 2, offset // 2, x.device)
 
         time = self.time(t)
+        if self.length is not None:
+            time = time + self.length(torch.zeros_like(t) if length is None else length)
         if self.config.hold_known:
             known = hold_last(known, mask)
         h = torch.cat([x, condition, style, known, mask], dim=-1)

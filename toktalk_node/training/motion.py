@@ -11,8 +11,8 @@ import csv
 import json
 import math
 import time
-from collections.abc import Callable
-from contextlib import nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -27,6 +27,7 @@ from toktalk_node.face.rest import REST
 from toktalk_node.face.space import ARKIT
 from toktalk_node.motion import checkpoint
 from toktalk_node.motion.config import MotionConfig, preset
+from toktalk_node.motion.decoder import MotionDecoder, generate
 from toktalk_node.motion.flow import cfm_loss, cosine_time, difference_loss, straight_path
 from toktalk_node.motion.model import MIN_MOTION_STD, MotionModel
 from toktalk_node.training.batches import Batch, Sampler, Windows
@@ -115,11 +116,11 @@ class MotionTrainer:
         self.data, self.config = data, config
         self.processes = Processes(device)
         torch.manual_seed(config.seed)
-        if isinstance(model, MotionConfig):
+        if isinstance(model, MotionModel):
+            self.model = self._fitting(model).to(self.processes.device).train()
+        else:
             self.model = self.build(model).to(self.processes.device)
             self._standardise(train)
-        else:
-            self.model = self._fitting(model).to(self.processes.device).train()
         seed = config.seed if self.processes.first else config.seed + 1_000_003 * self.processes.rank
         self.sampler = Sampler(train, self.model, config.windows, seed)
         self.validator = Sampler(valid, self.model, config.windows, config.seed + 1) if valid.utterances else None
@@ -162,22 +163,39 @@ class MotionTrainer:
         return loss.item()
 
     def loss(self, batch: Batch) -> Tensor:
-        """CFM loss of a batch, the opening between the lips as one more channel, and the loss on changes."""
-        model, config = self.model, self.config
+        """CFM loss of a batch."""
+        model = self.model
         t = cosine_time(batch.t)
         x_t, dx_t = straight_path(batch.noise, batch.motion, t)
         known = batch.motion * batch.known
-        # on a CPU the fused attention's backward pass is slow for windows this short
-        attention = sdpa_kernel(SDPBackend.MATH) if x_t.device.type == "cpu" else nullcontext()
-        with torch.autocast(x_t.device.type, torch.bfloat16, enabled=config.bf16), attention:
+        with self.precision():
             style = batch.style(model.style).expand(-1, x_t.shape[1], -1)
             predicted = model.net(x_t, t, batch.condition, style, known, batch.known, batch.chunk, batch.offset)
-        predicted = predicted.float()
-        shapes = cfm_loss(predicted, dx_t, self.channel_weight, batch.weight)
-        changes = difference_loss(predicted, dx_t, self.channel_weight, batch.weight)
-        opening = cfm_loss(predicted @ self.aperture, dx_t @ self.aperture, x_t.new_ones(1), batch.weight)
+        return self.error(predicted.float(), dx_t, batch.weight)
+
+    @contextmanager
+    def precision(self) -> Iterator[None]:
+        """What forward passes run in: bfloat16 where it is asked for, and the attention that is fast."""
+        kind = self.model.silence.device.type
+        # on a CPU the fused attention's backward pass is slow for windows this short
+        attention = sdpa_kernel(SDPBackend.MATH) if kind == "cpu" else nullcontext()
+        with torch.autocast(kind, torch.bfloat16, enabled=self.config.bf16), attention:
+            yield
+
+    def error(self, predicted: Tensor, target: Tensor, weight: Tensor) -> Tensor:
+        """Squared error of [batch, frames, M] where `weight` [batch, frames, 1] is 1, the opening between the lips as
+        one more channel, and the loss on changes."""
+        config = self.config
+        shapes = cfm_loss(predicted, target, self.channel_weight, weight)
+        changes = difference_loss(predicted, target, self.channel_weight, weight)
+        opening = cfm_loss(predicted @ self.aperture, target @ self.aperture, weight.new_ones(1), weight)
         total, extra = self.channel_weight.sum(), config.aperture_weight
         return (shapes * total + opening * extra) / (total + extra) + config.difference_weight * changes
+
+    def generate(self, condition: Tensor, reference: Tensor | None) -> Tensor:
+        """What the present weights make of a recording: motion [frames, M] of raw conditions [frames, E]."""
+        styled = reference if self.model.style is not None else None
+        return generate(MotionDecoder(self.model), condition, styled)
 
     @torch.no_grad()
     def validate(self, batches: int = 4) -> float:
@@ -212,8 +230,9 @@ class MotionTrainer:
         self.swap_averages()
         try:
             checkpoint.save(self.model, folder, self.about(), half=True)
-            draw_validation(self.model, self.data.split("valid"), folder / "valid.png")
+            draw_validation(self.generate, self.data.split("valid"), folder / "valid.png")
         finally:
+            self.model.train()
             self.swap_averages()
         tensors: dict[str, Tensor] = {}
         for i, parameter in enumerate(self.parameters):

@@ -1,22 +1,24 @@
 """What a model has learnt so far, to look at: curves of a validation utterance beside the truth."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
+from torch import Tensor
 
+from toktalk_node.face.space import SPACES
 from toktalk_node.motion.checkpoint import write_atomically
-from toktalk_node.motion.decoder import MotionDecoder, decode
-from toktalk_node.motion.model import MotionModel
 from toktalk_node.training.shards import MotionData
 
 SHOWN: tuple[str, ...] = ("jawOpen", "mouthClose", "mouthPucker", "browInnerUp", "eyeBlinkLeft", "headPitch")
 SECONDS = 6
 
 
-def draw_validation(model: MotionModel, data: MotionData, path: Path) -> bool:
+def draw_validation(generate: Callable[[Tensor, Tensor | None], Tensor], data: MotionData, path: Path) -> bool:
     """Draw the longest validation utterance, true and generated, to `path`; False where there is nothing to draw.
 
-    The style is read off another utterance of the same actor, where there is one. Needs matplotlib.
+    generate: motion [frames, M] from conditions [frames, E] and motion [R, M] of another utterance of the same actor,
+    None where there is none; all raw. Needs matplotlib.
     """
     try:
         from matplotlib.figure import Figure
@@ -26,18 +28,16 @@ def draw_validation(model: MotionModel, data: MotionData, path: Path) -> bool:
         return False
     item = max(data.utterances, key=len)
     frames = min(len(item), SECONDS * data.fps)
-    training, decoder = model.training, MotionDecoder(model)
     mates = [u for u in data.utterances if u.actor == item.actor and u is not item and len(u) >= data.fps]
-    style = decoder.style_of(mates[0].motion.float()) if mates and model.style is not None else None
-    made = decode(decoder, item.condition[:frames].float(), style=style).cpu()
-    model.train(training)
+    made = generate(item.condition[:frames].float(), mates[0].motion.float() if mates else None).cpu()
 
-    names = [name for name in SHOWN if name in model.config.space.channels] or model.config.space.channels[:6]
+    channels = SPACES[data.face].channels
+    names = [name for name in SHOWN if name in channels] or channels[:6]
     figure = Figure(figsize=(9, 1.3 * len(names)), layout="constrained")
     axes = figure.subplots(len(names), 1, sharex=True, squeeze=False)[:, 0]
     times = torch.arange(frames) / data.fps
     for axis, name in zip(axes, names, strict=True):
-        channel = model.config.space.channels.index(name)
+        channel = channels.index(name)
         axis.plot(times, item.motion[:frames, channel].float(), color="0.6", label="true")
         axis.plot(times, made[:, channel], color="#0072b2", label="generated")
         axis.set_ylabel(name, rotation=0, ha="right")
