@@ -5,7 +5,11 @@ from typing import Annotated
 
 import typer
 
+from toktalk_node.commands import train_baselines
+
 train = typer.Typer(no_args_is_help=True)
+for verb in (train_baselines.shortcut, train_baselines.regression, train_baselines.diffusion):
+    train.command()(verb)
 
 
 @train.callback()
@@ -42,14 +46,18 @@ def motion(
     ] = None,
 ) -> None:
     """Train the motion model by conditional flow matching. Ctrl-C saves; --resume goes on."""
+    import os
+
     import torch
 
     from toktalk_node.commands.progress import failing_clearly, run_training, stages
+    from toktalk_node.corpus.captures.store import MANIFEST
     from toktalk_node.motion import checkpoint
     from toktalk_node.motion.decoder import MotionDecoder
     from toktalk_node.stream.session import WEIGHTS
     from toktalk_node.training import motion as training
     from toktalk_node.training.batches import Windows
+    from toktalk_node.training.captures import prepare_recordings
     from toktalk_node.training.named import named_styles
     from toktalk_node.training.shards import read_shards
 
@@ -58,11 +66,13 @@ def motion(
     if bf16 is None:
         bf16 = training.cpu_has_bf16() if device == "cpu" else torch.cuda.is_bf16_supported()
     with failing_clearly():
-        if not any(data.glob("*.safetensors")) and any(data.rglob("*.csv")):
-            from toktalk_node.training.captures import prepare_recordings
-
+        if not any(data.glob("*.safetensors")) and ((data / MANIFEST).exists() or any(data.rglob("*.csv"))):
+            if "WORLD_SIZE" in os.environ:
+                raise ValueError(f"torchrun takes prepared shards: run this once without it, then give {out / 'data'}")
             with stages() as say:
-                prepare_recordings(data, out / "data", None, say)
+                left_out = prepare_recordings(data, out / "data", None, say)
+            for name, why in left_out:
+                typer.echo(f"left out: {name}: {why}", err=True)
             data = out / "data"
         shards = read_shards(data)
         model = training.model_config(shards, preset, **({} if look_ahead is None else {"look_ahead": look_ahead}))
