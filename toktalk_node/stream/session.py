@@ -141,6 +141,7 @@ class Session:
     ) -> "Session":
         """A session on the weights that ship with the package, or on those in the folder `weights`.
 
+        preset: name of a motion model there, or the folder of another, as `toktalk train motion --out` makes it.
         chunk: seconds per chunk C; steps: Euler steps n; guidance: weight w; None takes the model's own default.
         style: see `set_style`. Raises CheckpointError or TokenizerError, naming the command that makes the weights,
         where they are missing; ValueError for an unknown style.
@@ -153,7 +154,10 @@ class Session:
 
         folder = Path(weights) if weights else WEIGHTS
         tokenizer = phonetic.load(folder / phonetic.SPACE)
-        model = checkpoint.load(folder / preset, device)
+        trained = folder / preset
+        if not trained.is_dir() and Path(preset).is_dir():
+            trained = Path(preset)
+        model = checkpoint.load(trained, device)
         changes: dict[str, float] = {}
         if chunk is not None:
             changes["chunk"] = 2 * round(chunk * model.config.fps / 2)
@@ -162,7 +166,7 @@ class Session:
         if guidance is not None:
             changes["guidance"] = guidance
         decoder = MotionDecoder(model, replace(DecodeSettings.of(model.config), **changes))
-        session = cls(decoder, tokenizer, seed=seed, styles=checkpoint.load_styles(folder / preset, model.config))
+        session = cls(decoder, tokenizer, seed=seed, styles=checkpoint.load_styles(trained, model.config))
         session.set_style(style)
         return session
 
