@@ -163,3 +163,79 @@ def speed(
     for name, value in asdict(found).items():
         table.add_row(name.replace("_", " "), f"{value:.3f}" if isinstance(value, float) else str(value))
     Console().print(table)
+
+
+@eval.command()
+def motion(
+    corpus: Annotated[Path, typer.Option(help="Folder that `toktalk corpus build` made.")] = Path("data/corpus"),
+    split: Annotated[str, typer.Option(help="Split of the corpus; actors are always those of the test.")] = "heldout",
+    system: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="toktalk, toktalk-nostyle, performance, performance-nostyle, rest, or a folder of the shipped "
+            "weights; repeat for several. The others are compared with the first one."
+        ),
+    ] = None,
+    checkpoint: Annotated[
+        list[Path] | None, typer.Option(help="A folder of weights of any method, measured as well; repeat for several.")
+    ] = None,
+    preset: Annotated[str, typer.Option(help="Model of the system toktalk.")] = "mini",
+    limit: Annotated[int | None, typer.Option(min=1, help="At most so many utterances, evenly spaced.")] = 60,
+    samples: Annotated[int, typer.Option(min=1, help="Samples of each utterance; from two on, their variety.")] = 2,
+    chunk: Annotated[float | None, typer.Option(help="Seconds per chunk; the models' own where not given.")] = None,
+    steps: Annotated[int | None, typer.Option(min=1, help="Solver steps; the models' own where not given.")] = None,
+    guidance: Annotated[float | None, typer.Option(min=0, help="Weight of guidance; the models' own.")] = None,
+    grid: Annotated[bool, typer.Option(help="Measure toktalk at every chunk length and number of steps, too.")] = False,
+    merge: Annotated[
+        list[Path] | None, typer.Option(help="Add what --json printed for the same utterances; repeat for several.")
+    ] = None,
+    report: Annotated[Path | None, typer.Option(help="Write a Markdown report with pictures: docs/motion.md.")] = None,
+    device: Annotated[str, typer.Option(help="cpu, cuda, ...")] = "cpu",
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")] = False,
+) -> None:
+    """How far is the motion from the truth of unseen voice and actors? Figures of evaluation/motion_metrics.py."""
+    from rich.console import Console
+
+    from toktalk_node.commands.progress import failing_clearly, stages
+    from toktalk_node.evaluation import motion as run
+    from toktalk_node.evaluation.motion_data import test_cases
+    from toktalk_node.evaluation.motion_systems import REFERENCES, from_checkpoint, load_flow
+    from toktalk_node.stream.session import WEIGHTS
+    from toktalk_node.tokens import phonetic
+
+    settings = {"chunk": chunk, "steps": steps, "guidance": guidance}
+    names = system or ([] if checkpoint or merge else ["toktalk", "toktalk-nostyle", *REFERENCES])
+    with failing_clearly(), stages() as say:
+        earlier = [run.Results.read(path) for path in merge or []]
+        ours = load_flow(WEIGHTS / preset, device) if {"toktalk", "toktalk-nostyle"} & set(names) or grid else None
+        systems = {}
+        for name in names:
+            if name in ("toktalk", "toktalk-nostyle") and ours is not None:
+                systems[name] = ours.system(style=name == "toktalk", **settings)
+            elif name in REFERENCES:
+                systems[name] = REFERENCES[name]()
+            else:
+                systems |= from_checkpoint(WEIGHTS / name, device, **settings)
+        for folder in checkpoint or []:
+            systems |= from_checkpoint(folder, device, **settings)
+        if systems or grid or not earlier:
+            tokenizer = phonetic.load(WEIGHTS / phonetic.SPACE)
+            cases = test_cases(corpus, tokenizer, limit, split, lambda share: say("test split", share, float("nan")))
+            results = run.measure(systems, cases, samples, say)
+            if ours is not None and grid:
+                run.measure_grid("toktalk", ours, cases, results, say)
+        else:
+            results = earlier.pop(0)
+        for other in earlier:
+            results.merge(other)
+        if report is not None:
+            from toktalk_node.evaluation.motion_report import write_report
+
+            write_report(results, report)
+    if as_json:
+        typer.echo(json.dumps(results.to_dict()))
+        return
+    console = Console()
+    console = console if console.is_terminal else Console(width=120)
+    for table in run.tables(results):
+        console.print(table)
