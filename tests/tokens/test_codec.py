@@ -5,10 +5,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import soundfile
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from typer import Typer
+from typer.testing import CliRunner
 
+from toktalk_node.commands.train_adapter import codec as train_codec_verb
+from toktalk_node.corpus.dataset import Utterance
+from toktalk_node.speech.phones import Phone
 from toktalk_node.tokens import codec
 from toktalk_node.tokens.codec import SAMPLES, CodecConfig, CodecModel, CodecTokenizer
 from toktalk_node.tokens.codec_sound import BANDS, OVERLAP, SAMPLE_RATE, Source, log_mel
@@ -126,6 +132,23 @@ def test_training_makes_the_copy_sound_like_the_original():
         optimizer.step()
         losses.append(value.item())
     assert np.mean(losses[-5:]) < 0.7 * np.mean(losses[:3])
+
+
+def test_the_command_makes_a_codec_from_a_corpus(tmp_path: Path):
+    phones = (Phone("SIL", 0.0, 0.2), Phone("AA", 0.2, 1.6))
+    for name, split in (("a", "train"), ("b", "valid")):
+        soundfile.write(tmp_path / f"{name}.flac", voice(1.6, ord(name)), SAMPLE_RATE)
+        line = Utterance(name, "x", "x", "en", split, "ah", f"{name}.flac", 1.6, phones, 3).to_json()
+        with (tmp_path / "manifest.jsonl").open("a") as manifest:
+            manifest.write(line + "\n")
+    app, out = Typer(), tmp_path / "codec"
+    app.command()(train_codec_verb)
+    arguments = ["--data", str(tmp_path), "--out", str(out), "--threads", "1", "--minutes"]
+    made = CliRunner().invoke(app, [*arguments, "0"])
+    assert made.exit_code == 0 and "viseme_error_decoded" in made.output, made.output
+    assert codec.load(out).space.codebooks == 8
+    none = CliRunner().invoke(app, [*arguments, "0", "--data", str(out)])
+    assert none.exit_code == 1 and "toktalk corpus build" in none.output, none.output
 
 
 def test_a_saved_codec_comes_back_and_a_damaged_one_names_the_remedy(tokenizer, tmp_path: Path):
