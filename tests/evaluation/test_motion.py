@@ -7,18 +7,20 @@ import numpy as np
 import pytest
 import soundfile
 import torch
+from safetensors.torch import save_file
 from typer.testing import CliRunner
 
 from toktalk_node.cli import build_app
 from toktalk_node.corpus.dataset import Utterance
 from toktalk_node.evaluation.motion_data import MotionCase, test_cases
-from toktalk_node.evaluation.motion_systems import Flow, decode_together, from_checkpoint
+from toktalk_node.evaluation.motion_systems import Flow, adapted_conditions, decode_together, from_checkpoint
 from toktalk_node.motion import checkpoint
+from toktalk_node.motion.adapter import Adapter, AdapterConfig
 from toktalk_node.motion.config import MotionConfig
 from toktalk_node.motion.decoder import MotionDecoder, decode
 from toktalk_node.motion.model import MotionModel
 from toktalk_node.stream.session import WEIGHTS
-from toktalk_node.tokens import phonetic
+from toktalk_node.tokens import adapted, phonetic
 
 TEXTS = ["My big map is on the table.", "Bob put five good fish on the moon.", "We keep a cow at the farm."]
 test_cases.__test__ = False
@@ -92,6 +94,19 @@ def test_style_counts_where_the_model_has_styles(cases, tmp_path):
     checkpoint.save(small(style_width=0), tmp_path / "plain")
     assert list(from_checkpoint(tmp_path / "plain")) == ["plain"]
     assert from_checkpoint(tmp_path / "plain", chunk=0.4)["plain"].chunk == 20
+
+
+def test_another_token_space_goes_through_its_adapter(cases, tmp_path):
+    config = AdapterConfig(phonetic.SPACE, 50.0, 64, 64, width=16, heads=2, layers=1)
+    (tmp_path / adapted.CONFIG_FILE).write_text(adapted.config_json(config, {}))
+    save_file(Adapter(config).state_dict(), tmp_path / adapted.WEIGHTS_FILE)
+    conditions = adapted_conditions(tmp_path, WEIGHTS)
+    system = Flow(small()).system(conditions=conditions)
+    motion = system.run(cases[:1], [1], lambda: None)[0]
+    assert conditions(cases[0]).shape == cases[0].condition.shape and motion.shape == cases[0].truth.shape
+    assert system.flow is None
+    with pytest.raises(ValueError, match="toktalk train adapter"):
+        adapted_conditions(tmp_path / "missing", WEIGHTS)
 
 
 def test_systems_are_measured_and_reported(corpus, tmp_path):

@@ -179,13 +179,16 @@ def motion(
     checkpoint: Annotated[
         list[Path] | None, typer.Option(help="A folder of weights of any method, measured as well; repeat for several.")
     ] = None,
-    preset: Annotated[str, typer.Option(help="Model of the system toktalk.")] = "mini",
+    adapter: Annotated[
+        list[Path] | None, typer.Option(help="An adapter's folder, measured in front of toktalk; repeat for several.")
+    ] = None,
+    preset: Annotated[str, typer.Option(help="Model of the system toktalk: a preset's name, or a folder.")] = "mini",
     limit: Annotated[int | None, typer.Option(min=1, help="At most so many utterances, evenly spaced.")] = 60,
     samples: Annotated[int, typer.Option(min=1, help="Samples of each utterance; from two on, their variety.")] = 2,
     chunk: Annotated[float | None, typer.Option(help="Seconds per chunk; the models' own where not given.")] = None,
     steps: Annotated[int | None, typer.Option(min=1, help="Solver steps; the models' own where not given.")] = None,
     guidance: Annotated[float | None, typer.Option(min=0, help="Weight of guidance; the models' own.")] = None,
-    grid: Annotated[bool, typer.Option(help="Measure toktalk at every chunk length and number of steps, too.")] = False,
+    grid: Annotated[bool, typer.Option(help="Measure our models at every chunk length and number of steps.")] = False,
     merge: Annotated[
         list[Path] | None, typer.Option(help="Add what --json printed for the same utterances; repeat for several.")
     ] = None,
@@ -199,31 +202,43 @@ def motion(
     from toktalk_node.commands.progress import failing_clearly, stages
     from toktalk_node.evaluation import motion as run
     from toktalk_node.evaluation.motion_data import test_cases
-    from toktalk_node.evaluation.motion_systems import REFERENCES, from_checkpoint, load_flow
+    from toktalk_node.evaluation.motion_systems import (
+        REFERENCES,
+        MotionSystem,
+        adapted_conditions,
+        from_checkpoint,
+        load_flow,
+    )
     from toktalk_node.stream.session import WEIGHTS
     from toktalk_node.tokens import phonetic
 
     settings = {"chunk": chunk, "steps": steps, "guidance": guidance}
     names = system or ([] if checkpoint or merge else ["toktalk", "toktalk-nostyle", *REFERENCES])
     with failing_clearly(), stages() as say:
+    ours = {"toktalk": True, "toktalk-nostyle": False}
         earlier = [run.Results.read(path) for path in merge or []]
-        ours = load_flow(WEIGHTS / preset, device) if {"toktalk", "toktalk-nostyle"} & set(names) or grid else None
-        systems = {}
+        folder = Path(preset) if Path(preset).is_dir() else WEIGHTS / preset
+        flow = load_flow(folder, device) if adapter or ours.keys() & set(names) else None
+        systems: dict[str, MotionSystem] = {}
         for name in names:
-            if name in ("toktalk", "toktalk-nostyle") and ours is not None:
-                systems[name] = ours.system(style=name == "toktalk", **settings)
+            if flow is not None and name in ours:
+                systems[name] = flow.system(ours[name], **settings)
             elif name in REFERENCES:
                 systems[name] = REFERENCES[name]()
             else:
                 systems |= from_checkpoint(WEIGHTS / name, device, **settings)
         for folder in checkpoint or []:
+        for folder in adapter or []:
+            conditions = adapted_conditions(folder, WEIGHTS)
+            systems[folder.name] = flow.system(conditions=conditions, **settings)
             systems |= from_checkpoint(folder, device, **settings)
-        if systems or grid or not earlier:
+        if systems or not earlier:
             tokenizer = phonetic.load(WEIGHTS / phonetic.SPACE)
             cases = test_cases(corpus, tokenizer, limit, split, lambda share: say("test split", share, float("nan")))
             results = run.measure(systems, cases, samples, say)
-            if ours is not None and grid:
-                run.measure_grid("toktalk", ours, cases, results, say)
+            for name, measured in systems.items():
+                if grid and measured.flow is not None:
+                    run.measure_grid(name, measured.flow, cases, results, say)
         else:
             results = earlier.pop(0)
         for other in earlier:

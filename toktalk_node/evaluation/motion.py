@@ -28,10 +28,10 @@ FIGURES: dict[str, tuple[str, str]] = {
     "mse": ("MSE", "mm"),
     "lve": ("LVE", "mm"),
     "fdd": ("FDD", "mm²"),
-    "fdd_abs": ("|FDD|", "mm²"),
+    "fdd_abs": ("abs. FDD", "mm²"),
     "mod": ("MOD", "mm"),
     "jitter": ("jitter", "mm/frame²"),
-    "boundary_jitter": ("at boundaries", "mm/frame²"),
+    "boundary_jitter": ("boundary jitter", "mm/frame²"),
     "head_jitter": ("head jitter", "mrad/frame²"),
     "bcs": ("BCS", ""),
     "closure": ("closure", ""),
@@ -175,7 +175,7 @@ def measure(
 def measure_grid(
     name: str, flow: Flow, cases: Sequence[MotionCase], results: Results, say: Say = lambda *stage: None
 ) -> None:
-    """Add `GRID_FIGURES` of our model, with style, at every chunk length and number of steps to `results`."""
+    """Add `GRID_FIGURES` of one of our models, with style, at every chunk and number of steps to `results`."""
     advance = _counter(say, f"{name}: grid", len(GRID_SECONDS) * len(GRID_STEPS) * len(cases))
     for seconds in GRID_SECONDS:
         for steps in GRID_STEPS:

@@ -112,7 +112,7 @@ def _grid(results: Results) -> "Figure | None":
             axis.set_title(_label(key), fontsize=9, loc="left")
             axis.set_xlabel("steps n")
         row[0].set_ylabel(name)
-        row[-1].legend(frameon=False, fontsize=8)
+        row[-1].legend(frameon=False, fontsize=8, loc="upper left", bbox_to_anchor=(1, 1))
     return figure
 
 

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from importlib import import_module
 from pathlib import Path
 from typing import Protocol
 
@@ -16,6 +17,8 @@ from toktalk_node.motion import checkpoint
 from toktalk_node.motion.decoder import DecodeSettings, MotionDecoder
 from toktalk_node.motion.model import MotionModel
 from toktalk_node.motion.style import Style
+from toktalk_node.speech.resample import resample
+from toktalk_node.tokens.frontend import SAMPLE_RATE
 
 STREAMS = 64
 """Most utterances that are decoded in one forward pass."""
@@ -33,11 +36,14 @@ class Generator(Protocol):
 
 @dataclass(frozen=True)
 class MotionSystem:
-    """A named system. `run` answers cases, with one seed each, by motions float32 [frames, 55]; `chunk`: its frames per
-    chunk, None where it does not work in chunks."""
+    """What is measured."""
 
     run: Callable[[Sequence[MotionCase], Sequence[int], Advance], list[np.ndarray]]
+    """Answers cases, with one seed each, by motions float32 [frames, 55]."""
     chunk: int | None = None
+    """Its frames per chunk; None where it does not work in chunks."""
+    flow: "Flow | None" = None
+    """Our model where it is one that runs in the style of the reference; the grid is measured on it."""
 
 
 def performance(style: bool = True) -> MotionSystem:
@@ -91,27 +97,66 @@ class Flow:
         return self.decoder.model.config.style_width > 0
 
     def system(
-        self, style: bool = True, *, chunk: float | None = None, steps: int | None = None, guidance: float | None = None
+        self,
+        style: bool = True,
+        *,
+        chunk: float | None = None,
+        steps: int | None = None,
+        guidance: float | None = None,
+        conditions: Callable[[MotionCase], Tensor] | None = None,
     ) -> MotionSystem:
         """The model with `chunk` seconds per chunk, `steps` and `guidance`, its own settings where they are None.
 
-        style: whether it follows the reference clip. A model without styles does not, either way.
+        style: whether it follows the reference clip. A model without styles does not, either way. conditions: what
+        gives a case's conditions [frames, E]; those of the shipped tokenizer where it is None.
         """
         config, settings = self.decoder.model.config, self.decoder.settings
-        given = {"chunk": chunk and round(chunk * config.fps), "steps": steps, "guidance": guidance}
-        settings = replace(settings, **{name: value for name, value in given.items() if value is not None})
+        wanted = {"chunk": chunk and round(chunk * config.fps), "steps": steps, "guidance": guidance}
+        settings = replace(settings, **{name: value for name, value in wanted.items() if value is not None})
         decoder = MotionDecoder(self.decoder.model, settings)
 
         def run(cases: Sequence[MotionCase], seeds: Sequence[int], advance: Advance) -> list[np.ndarray]:
             styles = [self._style(case) if style and self.has_style else None for case in cases]
-            return decode_together(decoder, [case.condition for case in cases], seeds, styles, advance)
+            given = [conditions(case) if conditions else case.condition for case in cases]
+            return decode_together(decoder, given, seeds, styles, advance)
 
-        return MotionSystem(run, settings.chunk)
+        return MotionSystem(run, settings.chunk, self if style and conditions is None else None)
 
     def _style(self, case: MotionCase) -> Style:
         if case.id not in self._styles:
             self._styles[case.id] = self.decoder.style_of(torch.from_numpy(case.reference))
         return self._styles[case.id]
+
+
+def adapted_conditions(folder: Path, shipped: Path) -> Callable[[MotionCase], Tensor]:
+    """Conditions that the adapter in `folder` makes of another tokenizer's tokens; each case's are made once.
+
+    The tokenizer's weights lie in the folder of its space's name beside the adapter's, or else in `shipped`.
+    Raises TokenizerError or ValueError.
+    """
+    from toktalk_node.tokens import adapted
+
+    try:
+        space = str(json.loads((folder / adapted.CONFIG_FILE).read_text())["config"]["source_space"])
+        load = import_module(f"toktalk_node.tokens.{space if space.isidentifier() else None}").load
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, ImportError) as error:
+        raise ValueError(
+            f"no adapter of a known token space in {folder} ({error}): make one with `toktalk train adapter`"
+        ) from error
+    beside = folder.resolve().parent / space
+    tokenizer = adapted.load(folder, load(beside if beside.is_dir() else shipped / space))
+    made: dict[str, Tensor] = {}
+
+    def conditions(case: MotionCase) -> Tensor:
+        if case.id not in made:
+            ids, stream = tokenizer.stream(), tokenizer.conditions()
+            samples = resample(case.samples, SAMPLE_RATE, tokenizer.sample_rate)
+            tokens = np.concatenate([ids.push(samples), ids.finish()])
+            frames = np.concatenate([stream.push(tokens), stream.finish()])
+            made[case.id] = torch.from_numpy(frames)[: len(case.condition)]
+        return made[case.id]
+
+    return conditions
 
 
 @torch.no_grad()
@@ -157,7 +202,7 @@ def from_checkpoint(folder: Path, device: str = "cpu", **settings: float | int |
 
     `settings` are those of `Flow.system`. Raises CheckpointError or ValueError.
     """
-    name, method = folder.name, checkpoint_method(folder)
+    name, method = folder.resolve().name, checkpoint_method(folder)
     if method == MotionModel.method:
         flow = load_flow(folder, device)
         systems = {name: flow.system(**settings)}
