@@ -214,8 +214,8 @@ def motion(
 
     settings = {"chunk": chunk, "steps": steps, "guidance": guidance}
     names = system or ([] if checkpoint or merge else ["toktalk", "toktalk-nostyle", *REFERENCES])
-    with failing_clearly(), stages() as say:
     ours = {"toktalk": True, "toktalk-nostyle": False}
+    with failing_clearly(), stages() as say:
         earlier = [run.Results.read(path) for path in merge or []]
         folder = Path(preset) if Path(preset).is_dir() else WEIGHTS / preset
         flow = load_flow(folder, device) if adapter or ours.keys() & set(names) else None
@@ -227,10 +227,10 @@ def motion(
                 systems[name] = REFERENCES[name]()
             else:
                 systems |= from_checkpoint(WEIGHTS / name, device, **settings)
-        for folder in checkpoint or []:
         for folder in adapter or []:
             conditions = adapted_conditions(folder, WEIGHTS)
             systems[folder.name] = flow.system(conditions=conditions, **settings)
+        for folder in checkpoint or []:
             systems |= from_checkpoint(folder, device, **settings)
         if systems or not earlier:
             tokenizer = phonetic.load(WEIGHTS / phonetic.SPACE)
