@@ -2,6 +2,7 @@
 
     ros2 launch toktalk_node demo.launch.py
     ros2 launch toktalk_node demo.launch.py text:="How do you do?"
+    ros2 launch toktalk_node demo.launch.py style:="warm=0.7, happiness=0.3"
     ros2 launch toktalk_node demo.launch.py source:=wav wav:=/path/to/speech.wav
 """
 
@@ -11,7 +12,7 @@ from launch.actions import DeclareLaunchArgument
 from launch.substitutions import LaunchConfiguration
 from launch_ros.parameter_descriptions import ParameterValue
 
-from toktalk_node.nodes.launching import bring_up, lifecycle_node
+from toktalk_node.nodes.launching import STYLE, bring_up, lifecycle_node
 
 CONFIG = get_package_share_path("toktalk_node") / "config" / "toktalk.yaml"
 WELCOME = "Hello! I am TokTalk. I listen to sound, and I move my face in time with it."
@@ -20,6 +21,7 @@ ARGUMENTS = {
     "source": ("text", "What is spoken: text, wav or none (the action speak works with each)."),
     "text": (WELCOME, "Text to speak."),
     "wav": ("", "Recording to speak, with source:=wav."),
+    "style": ("", STYLE),
     "repeat_after": ("4.0", "Seconds of pause before it is spoken again; 0: once."),
     "viewer_port": ("8765", "TCP port of the viewer."),
 }
@@ -36,7 +38,7 @@ def generate_launch_description() -> LaunchDescription:
     spoken["repeat_after"] = _argument("repeat_after", float)
     nodes = [
         lifecycle_node("bridge_node", "bridge", [config, {"viewer_port": _argument("viewer_port", int)}]),
-        lifecycle_node("toktalk_node", "toktalk", [config]),
+        lifecycle_node("toktalk_node", "toktalk", [config, {"style": _argument("style", str)}]),
         lifecycle_node("speech_source_node", "speech_source", [config, spoken]),
     ]
     arguments = [

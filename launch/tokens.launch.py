@@ -10,7 +10,7 @@ from launch.actions import DeclareLaunchArgument
 from launch.substitutions import LaunchConfiguration
 from launch_ros.parameter_descriptions import ParameterValue
 
-from toktalk_node.nodes.launching import bring_up, lifecycle_node
+from toktalk_node.nodes.launching import STYLE, bring_up, lifecycle_node
 
 CONFIG = get_package_share_path("toktalk_node") / "config" / "toktalk.yaml"
 ARGUMENTS = {
@@ -18,17 +18,18 @@ ARGUMENTS = {
     "tokens": ("tokens", "Topic of the tokens."),
     "audio": ("audio", "Topic of the sound."),
     "audio_type": ("toktalk_msgs/msg/AudioFrame", "Message type of the sound."),
+    "style": ("", STYLE),
 }
 
 
 def generate_launch_description() -> LaunchDescription:
     """The bridge and the decoder, in this order."""
     config = LaunchConfiguration("config")
-    audio_type = ParameterValue(LaunchConfiguration("audio_type"), value_type=str)
+    chosen = {name: ParameterValue(LaunchConfiguration(name), value_type=str) for name in ("audio_type", "style")}
     remappings = [(name, LaunchConfiguration(name)) for name in ("tokens", "audio")]
     nodes = [
         lifecycle_node("bridge_node", "bridge", [config]),
-        lifecycle_node("toktalk_node", "toktalk", [config, {"audio_type": audio_type}], remappings=remappings),
+        lifecycle_node("toktalk_node", "toktalk", [config, chosen], remappings=remappings),
     ]
     arguments = [
         DeclareLaunchArgument(name, default_value=default, description=description)

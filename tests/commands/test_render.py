@@ -20,9 +20,11 @@ from typer.testing import CliRunner
 from toktalk_node.cli import build_app
 from toktalk_node.commands.render import plan
 from toktalk_node.face import livelink
+from toktalk_node.face.arkit import INDEX, MOTION_WIDTH
 from toktalk_node.motion import checkpoint
 from toktalk_node.motion.config import MotionConfig
 from toktalk_node.motion.model import MotionModel
+from toktalk_node.motion.style import Style
 from toktalk_node.stream import session
 from toktalk_node.tokens import phonetic
 
@@ -44,8 +46,14 @@ def weights(tmp_path_factory) -> Path:
     small = MotionConfig(
         condition_width=space.width, token_space=space.name, fps=round(space.rate), channels=16, heads=2, head_width=8,
         feed_forward=2, down_stages=1, middle_stages=1, blocks=1, time_width=16, overlap=8, chunk=6, steps=1,
+        style_width=4,
     )  # fmt: skip
-    checkpoint.save(MotionModel(small), folder / "mini")
+    model = MotionModel(small)
+    torch.nn.init.normal_(model.net.head.weight, std=0.3)
+    checkpoint.save(model, folder / "mini")
+    smiling = torch.zeros(small.motion_width)
+    smiling[INDEX["mouthSmileLeft"]] = 0.6
+    checkpoint.save_styles(folder / "mini", {"warm": Style(torch.ones(4), smiling)})
     return folder
 
 
@@ -135,3 +143,36 @@ def test_ctrl_c_leaves_nothing_half_written(weights, tmp_path):
     process.send_signal(signal.SIGINT)
     assert process.wait(20) != 0
     assert os.listdir(tmp_path / "out") == []
+
+
+def smile(path: Path) -> float:
+    return float(livelink.read(path).motion[:, INDEX["mouthSmileLeft"]].mean())
+
+
+def test_a_style_is_a_name_a_blend_or_a_clip(toktalk, tmp_path):
+    wav, faces = recording(tmp_path / "in.wav", 1.0), {}
+    clip = np.zeros((120, MOTION_WIDTH), np.float32)
+    clip[:, INDEX["mouthSmileLeft"]] = 0.9
+    livelink.write(tmp_path / "clip.csv", clip, 60)
+    for i, style in enumerate(("", "warm", "warm=0.5", tmp_path / "clip.csv")):
+        done = toktalk(wav, "-o", tmp_path / f"{i}.csv", "--style", style)
+        assert done.exit_code == 0, done.output
+        faces[i] = smile(tmp_path / f"{i}.csv")
+    assert faces[0] < 0.1 < faces[2] - 0.1 < faces[1] - 0.2 and faces[1] == pytest.approx(0.6, abs=0.1)
+    assert abs(faces[3] - faces[0]) > 0.01, "a clip has a rest of its own"
+
+
+def test_a_bad_style_is_named_with_the_reason(toktalk, tmp_path):
+    wav = recording(tmp_path / "in.wav", 0.2)
+    livelink.write(tmp_path / "short.csv", np.zeros((30, MOTION_WIDTH)), 60)
+    (tmp_path / "other.csv").write_text("time,jawOpen\n0,1\n")
+    for style, reason in (
+        ("short.csv", "0.50 s is too short"),
+        ("other.csv", "no Timecode column"),
+        ("missing.csv", "No such file"),
+        ("grumpy", "no style is called 'grumpy'; there are warm"),
+        ("warm=2", "from 0 to 1"),
+    ):
+        done = toktalk(wav, "-o", tmp_path / "out.csv", "--style", tmp_path / style if "csv" in style else style)
+        said = " ".join(done.output.split())
+        assert done.exit_code == 1 and reason in said and ("csv" not in style or style in said), said

@@ -7,18 +7,28 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 pytest.importorskip("rclpy")
 import soundfile  # noqa: E402
 from lifecycle_msgs.srv import ChangeState, GetState  # noqa: E402
+from rcl_interfaces.srv import SetParameters  # noqa: E402
 from rclpy.action import ActionClient  # noqa: E402
+from rclpy.lifecycle import TransitionCallbackReturn  # noqa: E402
+from rclpy.parameter import Parameter  # noqa: E402
 from std_msgs.msg import Int16MultiArray  # noqa: E402
 from toktalk_msgs.action import Speak  # noqa: E402
 from toktalk_msgs.msg import AudioFrame, BlendShapes, FaceEvent  # noqa: E402
 from toktalk_msgs.srv import Interrupt, SetStyle  # noqa: E402
 
 from tests.nodes.graph import ACTIVATE, CLEANUP, CONFIGURE, DEACTIVATE, Graph  # noqa: E402
-from toktalk_node.bridge.client import Client  # noqa: E402
+from toktalk_node.bridge.client import BridgeError, Client  # noqa: E402
+from toktalk_node.bridge.protocol import Event  # noqa: E402
+from toktalk_node.face import livelink  # noqa: E402
+from toktalk_node.motion import checkpoint  # noqa: E402
+from toktalk_node.motion.config import MotionConfig  # noqa: E402
+from toktalk_node.motion.model import MotionModel  # noqa: E402
+from toktalk_node.motion.style import Style  # noqa: E402
 from toktalk_node.nodes import conversions  # noqa: E402
 from toktalk_node.nodes.bridge import BridgeNode  # noqa: E402
 from toktalk_node.nodes.parameters import STREAM_QOS  # noqa: E402
@@ -181,10 +191,98 @@ def test_a_wav_that_is_missing_refuses_to_configure(graph: Graph) -> None:
     assert state == "unconfigured"
 
 
-def test_an_unknown_style_is_refused_by_name(graph: Graph) -> None:
-    graph.up(ToktalkNode)
-    response = graph.call(SetStyle, "toktalk/set_style", SetStyle.Request(name="grumpy"))
-    assert not response.success and "grumpy" in response.message
+def test_frames_that_cannot_be_in_time_are_counted_and_said_once(graph: Graph) -> None:
+    graph.up(ToktalkNode, playout_delay=0.05)  # less than the model's own wait
+    listener = graph.listener
+    publisher = listener.create_publisher(AudioFrame, "audio", STREAM_QOS)
+    graph.wait(publisher.get_subscription_count)
+    publisher.publish(conversions.audio_message(AudioChunk(voiced(0.5, 16000), 16000), 0, last=True))
+    graph.wait(lambda: listener.seen(FaceEvent.STREAM_ENDED))
+    graph.wait(lambda: int(listener.status.get("toktalk", (0, "", {}))[2].get("frames", 0)) == len(listener.faces))
+    level, text, values = listener.status["toktalk"]
+    late = int(values["late_frames"])
+    assert 0 < late <= int(values["frames"]) and f"{late} frames were late" in text and level == 1
+    assert float(values["lateness_max_ms"]) > 0
+    underruns = [event for event in listener.events if event.type == FaceEvent.UNDERRUN]
+    assert len(underruns) == int(values["underruns"]) and underruns[0].frame == 0
+
+
+@pytest.fixture(scope="module")
+def styled(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A preset that knows the styles warm and happiness: random weights, but each style has a smile of its own."""
+    folder = tmp_path_factory.mktemp("styled")
+    torch.manual_seed(0)
+    config = MotionConfig(
+        condition_width=64, channels=16, heads=2, head_width=8, feed_forward=2, down_stages=1, middle_stages=1,
+        blocks=1, time_width=16, overlap=8, chunk=4, steps=1, style_width=4,
+    )  # fmt: skip
+    checkpoint.save(MotionModel(config), folder)
+    rests = {name: torch.zeros(config.motion_width) for name in ("warm", "happiness")}
+    for name, smile in (("warm", 0.3), ("happiness", 0.8)):
+        rests[name][BlendShapes.MOUTH_SMILE_LEFT] = smile
+    checkpoint.save_styles(folder, {name: Style(torch.randn(4), rest) for name, rest in rests.items()})
+    return folder
+
+
+def test_the_style_changes_while_the_face_speaks(graph: Graph, styled: Path) -> None:
+    bridge = graph.up(BridgeNode, pub_port=0, control_port=0, viewer_port=0)
+    node = graph.up(ToktalkNode, preset=str(styled), style="warm", input_timeout=60.0)
+    listener = graph.listener
+    publisher = listener.create_publisher(AudioFrame, "audio", STREAM_QOS)
+    graph.wait(publisher.get_subscription_count)
+    publisher.publish(conversions.audio_message(AudioChunk(voiced(20.0, 16000), 16000), 0))
+
+    def smile() -> float:
+        return listener.faces[-1][1].weights[BlendShapes.MOUTH_SMILE_LEFT]
+
+    graph.wait(lambda: len(listener.faces) > 20, what="the face does not move")
+    with Client(bridge.endpoint) as client:
+        reader = client.messages(timeout=20.0)
+        client.set_style("warm=0.5, happiness=0.5")
+        told = next(message for _, message in reader if isinstance(message, Event) and message.kind == "style")
+        assert told.data["detail"] == "warm=0.5, happiness=0.5" and told.data["frame"] > 0
+        for wrong, reason in (("grumpy", "there are happiness, warm"), ("/etc/clip.csv", "takes clips")):
+            with pytest.raises(BridgeError, match=reason):
+                client.set_style(wrong)
+    (event,) = [event for event in listener.events if event.type == FaceEvent.STYLE_CHANGED]
+    graph.wait(lambda: listener.faces[-1][1].frame >= event.frame)
+    stamps = {message.frame: message.header.stamp for _, message in listener.faces}
+    assert stamps[event.frame] == event.header.stamp, "the event carries the time of its frame"
+    assert node.get_parameter("style").value == "warm=0.5, happiness=0.5"
+
+    graph.call(Interrupt, "toktalk/interrupt", Interrupt.Request())
+    graph.wait(lambda: listener.seen(FaceEvent.STREAM_ENDED))
+    assert smile() == pytest.approx(0.55, abs=0.1), "the face rests in its style"
+
+
+def test_style_and_strengths_are_parameters_of_the_running_node(graph: Graph, styled: Path, tmp_path: Path) -> None:
+    clip = np.zeros((120, 55), np.float32)
+    clip[:, BlendShapes.MOUTH_SMILE_LEFT] = 0.5
+    livelink.write(tmp_path / "clip.csv", clip, 60)
+    node = graph.up(ToktalkNode, preset=str(styled))
+
+    def set_to(name: str, value: object) -> SetParameters.Response:
+        request = SetParameters.Request(parameters=[Parameter(name, value=value).to_parameter_msg()])
+        return graph.call(SetParameters, "toktalk/set_parameters", request).results[0]
+
+    assert set_to("style", str(tmp_path / "clip.csv")).successful
+    refused = set_to("style", str(tmp_path / "no.csv"))
+    assert not refused.successful and "no.csv cannot be read" in refused.reason
+    assert node.get_parameter("style").value == str(tmp_path / "clip.csv"), "what is refused changes nothing"
+    assert set_to("strength_lower", 0.5).successful and not set_to("strength_upper", -1.0).successful
+    assert node.get_parameter("strength_lower").value == 0.5
+    graph.wait(lambda: graph.listener.seen(FaceEvent.STYLE_CHANGED))
+    node.trigger_deactivate()
+    node.trigger_cleanup()
+    answer = graph.call(SetStyle, "toktalk/set_style", SetStyle.Request(name="warm"))
+    assert not answer.success and "not configured" in answer.message
+
+
+def test_a_style_that_is_not_known_refuses_to_configure(graph: Graph, styled: Path) -> None:
+    node = graph.add(ToktalkNode, preset=str(styled), style="grumpy")
+    assert node.trigger_configure() == TransitionCallbackReturn.FAILURE
+    assert node.set_parameters([Parameter("style", value="warm")])[0].successful
+    assert node.trigger_configure() == TransitionCallbackReturn.SUCCESS
 
 
 def test_receivers_of_the_bridge_get_the_stream_and_can_interrupt_it(graph: Graph, tmp_path: Path) -> None:

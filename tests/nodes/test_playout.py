@@ -3,7 +3,7 @@ import pytest
 pytest.importorskip("rclpy")
 import numpy as np  # noqa: E402
 
-from toktalk_node.nodes.playout import FaceFrame, Happening, Playout, Sounding  # noqa: E402
+from toktalk_node.nodes.playout import UNDERRUN, FaceFrame, Happening, Playout, Sounding  # noqa: E402
 from toktalk_node.signals import AudioChunk  # noqa: E402
 
 MS = 1_000_000
@@ -25,9 +25,11 @@ def test_outputs_leave_ahead_of_their_time_in_order() -> None:
 
 def test_late_frames_are_counted_once_each_and_underruns_once_a_run() -> None:
     playout = Playout(ahead_ns=0)
+    told: list[Happening] = []
     for frame, now in ((0, 0), (1, 25), (2, 70), (3, 60), (4, 80), (5, 130)):
         playout.push(frame * 20 * MS, face(frame))
-        playout.due(now * MS)
+        told += [output for _, output in playout.due(now * MS) if isinstance(output, Happening)]
+    assert [(event.type, event.frame) for event in told] == [(UNDERRUN, 1), (UNDERRUN, 5)]
     assert (playout.stats.frames, playout.stats.late_frames, playout.stats.underruns) == (6, 3, 2)
     assert playout.stats.max_late_ns == 30 * MS
 
@@ -41,4 +43,4 @@ def test_dropping_forgets_only_what_is_not_yet_due() -> None:
     assert len(playout) == 17
     playout.drop_from(100 * MS)
     assert len(playout) == 10
-    assert len(playout.due(1000 * MS)) == 10
+    assert len([output for _, output in playout.due(1000 * MS) if not isinstance(output, Happening)]) == 10

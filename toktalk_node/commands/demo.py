@@ -16,6 +16,7 @@ def demo(
     once: bool = typer.Option(False, help="End after the speech (after 10 s of a microphone); print one line of JSON."),
     voice: str = typer.Option("en-us", help="Voice of espeak-ng for text."),
     preset: str = typer.Option("mini", help="Motion model."),
+    style: str = typer.Option("", help="Speaking style: NAME, a blend like warm=0.7,happiness=0.3, or CLIP.csv."),
     port: int = typer.Option(8765, help="TCP port of the viewer; 0: any free one.", min=0, max=65535),
     zmq_port: int = typer.Option(
         5590, help="TCP port of the ZeroMQ bridge, control is the next one; 0: any free ones.", min=0, max=65534
@@ -32,6 +33,7 @@ def demo(
         typer.echo(f"ROS 2 or TokTalk's messages are missing ({problem}): run make setup, or toktalk doctor", err=True)
         raise typer.Exit(1)
     from toktalk_node.nodes.demo import run_demo
+    from toktalk_node.stream.clips import is_clip
 
     if port == 0:
         with socket.socket() as probe:
@@ -42,7 +44,7 @@ def demo(
         source = {"source": "wav", "wav": str(wav.resolve())}
     parameters = {
         "speech_source": {**source, "voice": voice, "repeat_after": 0.0 if once else 4.0},
-        "toktalk": {"preset": preset},
+        "toktalk": {"preset": preset, "style": str(Path(style).resolve()) if is_clip(style) else style},
         "bridge": {"pub_port": zmq_port, "control_port": zmq_port and zmq_port + 1, "viewer_port": port},
     }
     raise typer.Exit(run_demo(parameters, once=once, live=mic, viewer_url=f"http://127.0.0.1:{port}/"))

@@ -25,6 +25,9 @@ def render(
     to: Annotated[str, typer.Option(help="What to write into a folder: csv or mp4.")] = "csv",
     size: Annotated[int, typer.Option(min=64, max=2048, help="Width and height of the video in pixels.")] = 512,
     preset: Annotated[str, typer.Option(help="Motion model.")] = "mini",
+    style: Annotated[
+        str, typer.Option(help="Speaking style: NAME, a blend like warm=0.7,happiness=0.3, or CLIP.csv.")
+    ] = "",
     seed: Annotated[int, typer.Option(help="Seed of the motion's noise.")] = 0,
     steps: Annotated[int | None, typer.Option(min=1, help="Solver steps; the model's own where not given.")] = None,
     device: Annotated[str, typer.Option(help="cpu, cuda, ...")] = "cpu",
@@ -36,6 +39,7 @@ def render(
     from toktalk_node.face.video import VideoError, ffmpeg
     from toktalk_node.motion.checkpoint import CheckpointError
     from toktalk_node.stream import Session
+    from toktalk_node.stream.clips import chosen_style
     from toktalk_node.tokens.phonetic import TokenizerError
 
     console = Console(stderr=True, highlight=False)
@@ -44,6 +48,7 @@ def render(
         if any(target.suffix == ".mp4" for _, target in jobs):
             ffmpeg()
         session = Session.load(preset, seed=seed, steps=steps, device=device)
+        session.set_style(chosen_style(session, style))
         jobs[0][1].parent.mkdir(parents=True, exist_ok=True)
     except (ValueError, RuntimeError, OSError, CheckpointError, TokenizerError) as error:
         console.print(f"[red]error[/red] {error}")

@@ -12,18 +12,29 @@ from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
-from typing import Protocol, TypeVar
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 import numpy as np
 
 from toktalk_node.nodes.conversions import Sound
-from toktalk_node.nodes.playout import FaceFrame, Happening, Playout, Sounding
+from toktalk_node.nodes.playout import (
+    FAULT,
+    INTERRUPTED,
+    STREAM_ENDED,
+    STREAM_STARTED,
+    STYLE_CHANGED,
+    FaceFrame,
+    Happening,
+    Playout,
+    Sounding,
+)
 from toktalk_node.signals import NANOSECONDS, AudioChunk, Clock, FaceChunk, TokenChunk, media_time_ns
 from toktalk_node.speech.source import check_rate, clean
 from toktalk_node.stream.session import Interruption, SessionStats
 
-STREAM_STARTED, STREAM_ENDED, INTERRUPTED, FAULT = 1, 2, 3, 6
-"""FaceEvent's numbers."""
+if TYPE_CHECKING:
+    from toktalk_node.motion.style import Style
+
 _PIECE = 0.1
 """Seconds of sound that go through the decoder at once, so that a long message speaks before it is all decoded."""
 _MUTE_NS = 250_000_000
@@ -51,6 +62,7 @@ class Decoder(Protocol):
     def push_tokens(self, chunk: TokenChunk) -> FaceChunk: ...
     def finish(self) -> FaceChunk: ...
     def interrupt(self, played_ns: int | None = None) -> Interruption: ...
+    def set_style(self, style: "str | Style") -> None: ...
     def reset(self) -> None: ...
 
 
@@ -150,6 +162,17 @@ class DecodingThread:
         with self._wake:
             self._drop_input()
         return self.ask(lambda: self._interrupt(played_ns))
+
+    def set_style(self, style: "str | Style", name: str) -> None:
+        """Speak in `style` from the next chunk on; receivers are told its `name`. Raises what the session raises."""
+
+        def change() -> None:
+            self.session.set_style(style)
+            stream = self._stream
+            at_ns = stream.clock.pts_ns(stream.frames, self.session.fps) if stream else self.now()
+            self.playout.push(at_ns, Happening(STYLE_CHANGED, stream.frames if stream else 0, name))
+
+        self.ask(change)
 
     def ask(self, question: Callable[[], _Answer]) -> _Answer:
         """What `question` returns or raises in the decoding thread, before what waits there."""

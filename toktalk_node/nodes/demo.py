@@ -33,6 +33,10 @@ NODES = {
     "speech_source": "toktalk_node.nodes.speech_source",
 }
 """Node -> module, in the order in which they are activated: who listens comes first."""
+REPORTED = (
+    "compute_p50_ms", "compute_p99_ms", "reaction_p50_ms", "reaction_p99_ms", "lateness_max_ms", "rtf", "rtf_thread"
+)  # fmt: skip
+"""The decoder's measurements that `--once` prints. `rtf` is by the clock on the wall, `rtf_thread` processor time."""
 LIVE_SECONDS = 10.0
 """How long `--once` listens to a microphone, which has no end of its own."""
 _START_SECONDS = 90.0
@@ -79,8 +83,7 @@ class Figures:
         first = None
         if self.first_frame_at is not None and self.first_sound_at is not None:
             first = round(self.first_frame_at - self.first_sound_at, 4)
-        figure = {name: float(self.decoder.get(name, 0)) for name in ("compute_p50_ms", "compute_p99_ms", "rtf")}
-        figure |= {name: float(self.decoder.get(name, 0)) for name in ("reaction_p50_ms", "reaction_p99_ms")}
+        figure = {name: float(self.decoder.get(name, 0)) for name in REPORTED}
         count = {name: int(self.decoder.get(name, 0)) for name in ("chunks", "underruns", "late_frames", "faults")}
         skew_ms = round(self.skew_ns / 1e6, 6)
         return {

@@ -8,6 +8,9 @@ from launch_ros.event_handlers import OnStateTransition
 from launch_ros.events.lifecycle import ChangeState
 from lifecycle_msgs.msg import Transition
 
+STYLE = "Speaking style: a name, a blend like warm=0.7,happiness=0.3, or the path of a clip (Live Link Face CSV)."
+"""What the launch argument `style` means."""
+
 
 def lifecycle_node(executable: str, name: str, parameters: list, **options: object) -> LifecycleNode:
     """A node of this package in the namespace that the launch file pushed."""

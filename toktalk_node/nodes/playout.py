@@ -7,6 +7,9 @@ from itertools import count
 
 from toktalk_node.signals import AudioChunk
 
+STREAM_STARTED, STREAM_ENDED, INTERRUPTED, UNDERRUN, STYLE_CHANGED, FAULT = range(1, 7)
+"""FaceEvent's numbers."""
+
 
 @dataclass(frozen=True)
 class FaceFrame:
@@ -70,13 +73,17 @@ class Playout:
             heapq.heappush(self._heap, (pts_ns, next(self._order), output))
 
     def due(self, now_ns: int) -> list[tuple[int, Output]]:
-        """Outputs whose time has come, as (presentation time, output), counted in `stats`."""
+        """Outputs whose time has come, as (presentation time, output), counted in `stats`.
+
+        An UNDERRUN follows the first of frames that are late.
+        """
         ready: list[tuple[int, Output]] = []
         with self._lock:
             while self._heap and self._heap[0][0] - self.ahead_ns <= now_ns:
                 pts_ns, _, output = heapq.heappop(self._heap)
                 ready.append((pts_ns, output))
-                self._count(output, now_ns - pts_ns)
+                if self._count(output, now_ns - pts_ns):
+                    ready.append((pts_ns, Happening(UNDERRUN, output.frame, "the face is late; it catches up")))
         return ready
 
     def drop_from(self, pts_ns: int, kinds: tuple[type, ...] = (FaceFrame, Sounding, Happening)) -> None:
@@ -88,13 +95,17 @@ class Playout:
     def __len__(self) -> int:
         return len(self._heap)
 
-    def _count(self, output: Output, late_ns: int) -> None:
+    def _count(self, output: Output, late_ns: int) -> bool:
+        """Count an output; whether frames begin to be late with it."""
+        begins = False
         if isinstance(output, Sounding):
             self.stats.samples += len(output.chunk.samples)
         elif isinstance(output, FaceFrame):
             self.stats.frames += 1
             late = late_ns > 0
+            begins = late and not self._late
             self.stats.late_frames += late
-            self.stats.underruns += late and not self._late
+            self.stats.underruns += begins
             self.stats.max_late_ns = max(self.stats.max_late_ns, late_ns)
             self._late = late
+        return begins

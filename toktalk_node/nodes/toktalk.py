@@ -10,6 +10,8 @@ import time
 
 import numpy as np
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
+from rcl_interfaces.msg import SetParametersResult
+from rclpy.parameter import Parameter as RosParameter
 from toktalk_msgs.msg import AudioFrame, AudioTokens, BlendShapes, FaceEvent
 from toktalk_msgs.srv import Interrupt, SetStyle
 
@@ -19,6 +21,7 @@ from toktalk_node.nodes.parameters import STREAM_QOS, Parameter, declare, qos_ov
 from toktalk_node.nodes.playout import FaceFrame, Happening, Output, Playout, Sounding
 from toktalk_node.nodes.runtime import StreamNode, run
 from toktalk_node.signals import NANOSECONDS
+from toktalk_node.stream.clips import chosen_style, is_clip
 
 PARAMETERS = (
     Parameter("preset", "mini", "Motion model that is loaded at configure."),
@@ -28,6 +31,12 @@ PARAMETERS = (
     Parameter("chunk", 0.0, "Seconds of motion that are decoded at once; 0 takes the preset's own.", 0.0, 2.0),
     Parameter("steps", 0, "Solver steps for each chunk; 0 takes the preset's own.", 0, 100),
     Parameter("guidance", -1.0, "Strength of classifier-free guidance; -1 takes the preset's own.", -1.0, 10.0),
+    Parameter("style", "", "Speaking style: a name, a blend (warm=0.7, happiness=0.3), or the path of a clip, a Live "
+              "Link Face CSV whose style is taken; empty: the model's own. May change while the face speaks."),
+    Parameter("strength_upper", 1.0, "How far brows, cheeks, nose and head go from rest; may change while it speaks.",
+              0.0, 2.0),
+    Parameter("strength_lower", 1.0, "How far mouth, jaw and tongue go from rest; may change while it speaks.",
+              0.0, 2.0),
     Parameter("playout_delay", 0.4, "Seconds from the time of a sample to its presentation.", 0.05, 10.0),
     Parameter("publish_ahead", 0.1, "Seconds before its presentation that a message is published.", 0.0, 5.0),
     Parameter("input_timeout", 0.5, "Seconds without input after which a stream is over.", 0.05, 60.0),
@@ -68,6 +77,7 @@ class ToktalkNode(StreamNode):
         self._beats = [self.create_timer(_PERIOD, self._publish), self.create_timer(1.0, self._diagnose)]
         for timer in self._beats:
             timer.cancel()
+        self.add_on_set_parameters_callback(self._on_parameters)
 
     def prepare(self) -> None:
         import torch
@@ -84,6 +94,8 @@ class ToktalkNode(StreamNode):
             guidance=None if self.value("guidance") < 0 else self.value("guidance"),
             device=self.value("device"),
         )
+        self._use_style(self.value("style"))
+        self._session.strength = self.value("strength_upper"), self.value("strength_lower")
         self._session.push_audio(np.zeros(WARM_UP, np.float32), WARM_UP)  # the first chunks of a process take long
         self._session.reset()
         least = self._session.look_ahead + self.value("publish_ahead")
@@ -156,12 +168,8 @@ class ToktalkNode(StreamNode):
         self.get_logger().error(self._problem, throttle_duration_sec=5.0)
 
     def _publish(self) -> None:
-        underruns = self._playout.stats.underruns
         for pts_ns, output in self._playout.due(self._now()):
             self._send(pts_ns, output)
-            if self._playout.stats.underruns > underruns and isinstance(output, FaceFrame):
-                underruns = self._playout.stats.underruns
-                self._send(pts_ns, Happening(FaceEvent.UNDERRUN, output.frame, "the face is late; it catches up"))
 
     def _send(self, pts_ns: int, output: Output) -> None:
         frame_id = self.value("frame_id")
@@ -192,10 +200,36 @@ class ToktalkNode(StreamNode):
         return response
 
     def _on_set_style(self, request: SetStyle.Request, response: SetStyle.Response) -> SetStyle.Response:
-        response.success = request.name == ""
-        if not response.success:
-            response.message = f"the preset {self.value('preset')} has no style {request.name!r}; it has one, named ''"
+        """Names and blends only: who asks may be far away, and this machine's files are not theirs to name."""
+        if self._session is None:
+            response.message = "the node is not configured"
+        elif is_clip(request.name):
+            response.message = f"{request.name!r} is a file: the parameter style takes clips, this service names"
+        else:
+            result = self.set_parameters([RosParameter("style", value=request.name)])[0]
+            response.success, response.message = result.successful, result.reason
         return response
+
+    def _on_parameters(self, parameters: list[RosParameter]) -> SetParametersResult:
+        """Style and strengths change at once; the others are read when the node is configured or activated."""
+        changed = {parameter.name: parameter.value for parameter in parameters}
+        if self._session is None:
+            return SetParametersResult(successful=True)
+        try:
+            if "style" in changed:
+                self._use_style(changed["style"])
+        except ValueError as error:
+            return SetParametersResult(successful=False, reason=str(error))
+        strengths = ("strength_upper", "strength_lower")
+        self._session.strength = tuple(changed.get(name, self.value(name)) for name in strengths)
+        return SetParametersResult(successful=True)
+
+    def _use_style(self, text: str) -> None:
+        style = chosen_style(self._session, text)
+        if self._thread:
+            self._thread.set_style(style, text)
+        else:
+            self._session.set_style(style)
 
     def _rate(self, frames: int) -> float:
         """Frames per second since it was asked last."""
