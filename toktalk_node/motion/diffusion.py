@@ -1,7 +1,7 @@
 """A DiffPoseTalk-like diffusion model: windows of motion denoised in many steps, offline.
 
 After Sun et al. 2024, 'DiffPoseTalk: Speech-Driven Stylistic 3D Facial Animation and Head Pose Generation via
-Diffusion Models'. Kept are its parts (section 4): a transformer that predicts the clean motion x_0 itself, conditions
+Diffusion Models'. Kept are its parts: a transformer that predicts the clean motion x_0 itself, conditions
 aligned to the frames, windows behind the last frames of the window before, a style vector read off another clip, 500
 steps of a cosine schedule, and classifier-free guidance.
 
@@ -20,7 +20,7 @@ import torch
 from torch import Tensor, nn
 
 from toktalk_node.motion.baseline import BaselineConfig, BaselineModel, slopes
-from toktalk_node.motion.unet import TimeEmbedding, TransformerBlock
+from toktalk_node.motion.unet import CausalConv, TimeEmbedding, TransformerBlock
 
 Denoise = Callable[[Tensor, int], Tensor]
 """x_0 as predicted from (x_n [batch, frames, M], n)."""
@@ -95,8 +95,8 @@ class Denoiser(nn.Module):
         super().__init__()
         self.config = config
         width = config.channels
-        inputs = 2 * config.motion_width + 1 + config.condition_width + config.style_width
-        self.entry = nn.Linear(inputs, width)
+        self.entry = nn.Linear(2 * config.motion_width + 1 + config.style_width, width)
+        self.condition = CausalConv(config.condition_width, width, kernel=config.look_ahead + 1)
         self.time = TimeEmbedding(width)
         self.blocks = nn.ModuleList(TransformerBlock(config) for _ in range(config.layers))
         self.norm = nn.LayerNorm(width)
@@ -113,7 +113,7 @@ class Denoiser(nn.Module):
         index = torch.arange(x.shape[1], device=x.device)
         nearby = self.config.nearby
         bias = self.bias[:, (index - index[:, None]).clamp(-nearby, nearby) + nearby]
-        h = self.entry(torch.cat([x, condition, style, known, mask], dim=-1)) + self.time(t)[:, None]
+        h = self.entry(torch.cat([x, style, known, mask], dim=-1)) + self.condition(condition) + self.time(t)[:, None]
         for block in self.blocks:
             h = block(h, bias.to(h))
         return self.head(self.norm(h))

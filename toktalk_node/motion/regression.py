@@ -1,13 +1,14 @@
 """A FaceFormer-like regressor: an autoregressive transformer that predicts the next frames of a face.
 
 After Fan et al. 2022, 'FaceFormer: Speech-Driven 3D Facial Animation with Transformers'. Kept are its parts: a speech
-encoder of self-attention layers, a decoder over past motion with periodic positions and biased causal self-attention
-(section 3.3.1), a cross-attention in which each step of the decoder sees the condition of its own frames alone
-(the alignment bias, section 3.3.2), and speaking style as a vector added to the embedded motion.
+encoder of self-attention layers; a decoder over past motion with periodic positions and biased causal self-attention;
+a cross-attention in which each step of the decoder sees the condition of its own frames alone (the alignment bias);
+speaking style as a vector added to the embedded motion.
 
-Ours differs where the task does: tokens take the place of wav2vec 2.0's features, and the encoder is causal, behind a
-look-ahead, so that the whole is; it looks back a fixed time, so that training on windows carries over to recordings of
-any length; and a step is `hop` frames, 25 steps a second as in the data FaceFormer was retrained on for TokTalk.
+Ours differs where the task does. Tokens take the place of wav2vec 2.0's features. The encoder, a convolution over the
+look-ahead and self-attention, is causal behind that look-ahead, so that the whole is, and looks back a fixed time, so
+that training on windows carries over to recordings of any length. A step is `hop` frames: 25 steps a second, the rate
+of the data that FaceFormer was retrained on for TokTalk.
 
 It predicts one motion for one speech: what the data leaves open it answers with the mean.
 """
@@ -20,7 +21,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from toktalk_node.motion.baseline import BaselineConfig, BaselineModel, slopes
-from toktalk_node.motion.unet import TransformerBlock
+from toktalk_node.motion.unet import CausalConv, TransformerBlock
 
 PIECE = 1024
 """Frames of condition that are encoded at once."""
@@ -104,7 +105,7 @@ class DecoderLayer(nn.Module):
 
 
 def causal_bias(queries: int, keys: int, heads: int, context: int, period: int) -> Tensor:
-    """Attention bias [heads, queries, keys] of the last `queries` of `keys` steps (FaceFormer, equation 4).
+    """Attention bias [heads, queries, keys] of the last `queries` of `keys` steps.
 
     A key floor(d / period) periods back costs a head its slope times that; keys that come later, or that are
     `context` steps back or more, are shut out.
@@ -121,7 +122,7 @@ class FaceFormer(nn.Module):
         super().__init__()
         self.config = config
         width, motion = config.channels, config.hop * config.motion_width
-        self.condition = nn.Linear(config.condition_width, width)
+        self.condition = CausalConv(config.condition_width, width, kernel=config.look_ahead + 1)
         self.encoder = nn.ModuleList(TransformerBlock(config) for _ in range(config.encoder_layers))
         self.embed = nn.Linear(motion, width)
         self.style = nn.Linear(config.style_width, width, bias=False) if config.style_width else None
@@ -135,7 +136,8 @@ class FaceFormer(nn.Module):
     @property
     def reach(self) -> int:
         """Frames that the encoder looks back, all of its layers together."""
-        return self.config.encoder_layers * (self.config.context * self.config.hop - 1)
+        c = self.config
+        return c.look_ahead + c.encoder_layers * (c.context * c.hop - 1)
 
     def listen(self, condition: Tensor) -> list[Memory]:
         """What every layer of the decoder hears of a condition [batch, frames, E]; frames is a multiple of `hop`.

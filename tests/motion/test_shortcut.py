@@ -1,0 +1,84 @@
+"""The few-step student: the base itself until it is trained, then one step of it is worth many of the base's."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from toktalk_node.motion import checkpoint
+from toktalk_node.motion.decoder import DecodeSettings, MotionDecoder, decode
+from toktalk_node.motion.model import MotionModel
+from toktalk_node.motion.shortcut import COUNTS, steps_at, student_of, two_halves
+from toktalk_node.training.motion import MotionTrainer, TrainingConfig
+from toktalk_node.training.shortcut import ShortcutTrainer
+
+from .test_decoder import condition, model
+from .test_training import SMALL, speaker, tiny, toy
+
+
+def test_an_untrained_student_is_the_base_at_any_step_length() -> None:
+    base = model(style_width=4)
+    student = student_of(base, steps=1)
+    assert student.config == replace(base.config, shortcut=True, steps=1, guidance=0.0)
+    for steps in (1, 3):
+        settings = DecodeSettings(overlap=8, chunk=6, steps=steps)
+        made, expected = (decode(MotionDecoder(m, settings), condition(20)) for m in (student, base))
+        assert torch.equal(made, expected)
+    with pytest.raises(ValueError, match="a few-step student already"):
+        student_of(student)
+
+
+def test_steps_lie_on_the_solver_s_schedule_and_its_halves_too() -> None:
+    step = steps_at(torch.arange(0, 1, 1 / 600))
+    assert (step.begin < step.middle).all() and (step.middle < step.end).all()
+    assert step.begin.min() == 0 and step.end.max().item() == pytest.approx(1)
+    whole = (step.begin == 0) & (step.end > 0.999)
+    assert whole.float().mean().item() == pytest.approx(1 / len(COUNTS), abs=0.01)
+    assert step.halves_are_base.float().mean().item() == pytest.approx(2 / len(COUNTS), abs=0.01)
+    assert not (step.halves_are_base & whole).any()
+
+
+def test_two_halves_go_where_euler_goes_and_known_frames_stay_on_their_path() -> None:
+    step = steps_at(torch.tensor([0.1, 0.9]))
+    noise, known = torch.randn(2, 4, 3), torch.randn(2, 4, 3)
+    mask = torch.tensor([1.0, 0, 0, 0])[None, :, None].expand(2, -1, -1)
+    seen: list[torch.Tensor] = []
+
+    def velocity(x: torch.Tensor, t: torch.Tensor, length: torch.Tensor) -> torch.Tensor:
+        seen.append(x)
+        assert (length[0] > 0) and (length[1] == 0)
+        return -x
+
+    x = torch.lerp(noise, known, step.begin[:, None, None])
+    mean = two_halves(velocity, x, noise, known, mask, step)
+    first, second = (d[:, None, None] for d in (step.middle - step.begin, step.end - step.middle))
+    end = (x * (1 - first) * (1 - second))[:, 1:]
+    torch.testing.assert_close((x + (first + second) * mean)[:, 1:], end)
+    torch.testing.assert_close(seen[1][:, 0], torch.lerp(noise, known, step.middle[:, None, None])[:, 0])
+
+
+def trained(base: MotionModel, **settings: float) -> MotionModel:
+    trainer = ShortcutTrainer(toy(16), base, TrainingConfig(windows=SMALL, **settings))
+    for _ in range(settings["steps"]):
+        trainer.train_step()
+    trainer.swap_averages()
+    return trainer.model
+
+
+def test_one_step_of_the_student_comes_nearer_to_many_steps_of_the_base(tmp_path: Path) -> None:
+    trainer = MotionTrainer(toy(16), tiny(), TrainingConfig(steps=120, windows=SMALL, learning_rate=4e-3, warm_up=10))
+    for _ in range(120):
+        trainer.train_step()
+    base = trainer.model
+    student = trained(base, steps=100, learning_rate=2e-3, warm_up=10, average=0.95)
+    heard = speaker("new", "heldout", 60, 999).condition
+    base.eval()
+    many = decode(MotionDecoder(base, DecodeSettings(overlap=8, steps=16)), heard)
+    one = decode(MotionDecoder(base, DecodeSettings(overlap=8, steps=1)), heard)
+    short = decode(MotionDecoder(student, DecodeSettings(overlap=8, steps=1, guidance=0.0)), heard)
+    assert (short - many).square().mean() < 0.7 * (one - many).square().mean()
+    checkpoint.save(student, tmp_path)
+    back = checkpoint.load(tmp_path)
+    assert back.config.shortcut
+    assert torch.equal(decode(MotionDecoder(back), heard), decode(MotionDecoder(student), heard))
