@@ -19,6 +19,8 @@ from toktalk_node.nodes.speech_source import SpeechSourceNode
 
 CONFIGURE, ACTIVATE = Transition.TRANSITION_CONFIGURE, Transition.TRANSITION_ACTIVATE
 DEACTIVATE, CLEANUP = Transition.TRANSITION_DEACTIVATE, Transition.TRANSITION_CLEANUP
+DOMAIN = int(os.environ["ROS_DOMAIN_ID"]) + 50
+"""Beside the domain of the demos that tests run as processes."""
 
 
 class Listener(Node):
@@ -58,8 +60,7 @@ class Graph:
 
     def __init__(self) -> None:
         self.context = rclpy.Context()
-        # beside the domain of the demos that tests run as processes
-        rclpy.init(context=self.context, domain_id=int(os.environ["ROS_DOMAIN_ID"]) + 50)
+        rclpy.init(context=self.context, domain_id=DOMAIN)
         self.nodes: list[Node] = []
         self._spinning: list[tuple[Executor, threading.Thread]] = []
         self.listener = Listener(self.context)
