@@ -183,6 +183,7 @@ def motion(
         list[Path] | None, typer.Option(help="An adapter's folder, measured in front of toktalk; repeat for several.")
     ] = None,
     preset: Annotated[str, typer.Option(help="Model of the system toktalk: a preset's name, or a folder.")] = "mini",
+    tokenizer: Annotated[Path | None, typer.Option(help="Folder of the tokenizer; the shipped one by default.")] = None,
     limit: Annotated[int | None, typer.Option(min=1, help="At most so many utterances, evenly spaced.")] = 60,
     samples: Annotated[int, typer.Option(min=1, help="Samples of each utterance; from two on, their variety.")] = 2,
     chunk: Annotated[float | None, typer.Option(help="Seconds per chunk; the models' own where not given.")] = None,
@@ -233,8 +234,8 @@ def motion(
         for folder in checkpoint or []:
             systems |= from_checkpoint(folder, device, **settings)
         if systems or not earlier:
-            tokenizer = phonetic.load(WEIGHTS / phonetic.SPACE)
-            cases = test_cases(corpus, tokenizer, limit, split, lambda share: say("test split", share, float("nan")))
+            heard_by = phonetic.load(tokenizer or WEIGHTS / phonetic.SPACE)
+            cases = test_cases(corpus, heard_by, limit, split, lambda share: say("test split", share, float("nan")))
             results = run.measure(systems, cases, samples, say)
             for name, measured in systems.items():
                 if grid and measured.flow is not None:
