@@ -111,9 +111,10 @@ def vad(
         else:
             count, utterances = corpus_utterances(corpus, split, limit)
         with Progress(console=errors) as progress:
-            task = progress.add_task("sounds", total=count + len(gate.SOUNDS_WITHOUT_SPEECH))
+            task = progress.add_task("sounds", total=count + gate.sounds_without_speech())
             shares = gate.speech_shares(utterances, lambda: progress.advance(task))
             shares += gate.noise_shares(advance=lambda: progress.advance(task))
+            shares += gate.music_shares(advance=lambda: progress.advance(task))
         if noise_folder is not None:
             shares += gate.folder_shares(noise_folder)
     except (ValueError, RuntimeError, OSError) as error:
@@ -172,8 +173,8 @@ def motion(
     system: Annotated[
         list[str] | None,
         typer.Option(
-            help="toktalk, toktalk-nostyle, performance, performance-nostyle, rest, or a folder of the shipped "
-            "weights; repeat for several. The others are compared with the first one."
+            help="toktalk, toktalk-nostyle, toktalk-shown (smoothed), performance, performance-nostyle, rest, or a "
+            "folder of the shipped weights; repeat for several. The others are compared with the first one."
         ),
     ] = None,
     checkpoint: Annotated[
@@ -204,6 +205,7 @@ def motion(
     from toktalk_node.evaluation import motion as run
     from toktalk_node.evaluation.motion_data import test_cases
     from toktalk_node.evaluation.motion_systems import (
+        OURS,
         REFERENCES,
         MotionSystem,
         adapted_conditions,
@@ -215,15 +217,14 @@ def motion(
 
     settings = {"chunk": chunk, "steps": steps, "guidance": guidance}
     names = system or ([] if checkpoint or merge else ["toktalk", "toktalk-nostyle", *REFERENCES])
-    ours = {"toktalk": True, "toktalk-nostyle": False}
     with failing_clearly(), stages() as say:
         earlier = [run.Results.read(path) for path in merge or []]
         folder = Path(preset) if Path(preset).is_dir() else WEIGHTS / preset
-        flow = load_flow(folder, device) if adapter or ours.keys() & set(names) else None
+        flow = load_flow(folder, device) if adapter or OURS.keys() & set(names) else None
         systems: dict[str, MotionSystem] = {}
         for name in names:
-            if flow is not None and name in ours:
-                systems[name] = flow.system(ours[name], **settings)
+            if name in OURS:
+                systems[name] = OURS[name](flow, **settings)
             elif name in REFERENCES:
                 systems[name] = REFERENCES[name]()
             else:

@@ -1,10 +1,11 @@
-"""How well the voice-activity gate tells speech from silence, noise, hum and music.
+"""How well the voice-activity gate tells speech from silence, noise, hum, tones, alarms and music.
 
 Speech counts while a phone sounds; a share of 1 means that the gate stood open (≥ ½) for all of it. Sounds without
 speech count from one second after their start, when the gate has settled; a share of 0 means that it never opened.
+Music is played by instruments that training never hears (training/music.py), where FluidSynth is here.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -15,7 +16,7 @@ from toktalk_node.speech.files import read_audio
 from toktalk_node.speech.phones import SILENCE
 from toktalk_node.speech.resample import resample
 from toktalk_node.speech.vad import FPS, RATE, voice_activity
-from toktalk_node.training import disturbance
+from toktalk_node.training import disturbance, music
 
 from .data import SOUNDS, Utterance
 
@@ -23,6 +24,7 @@ SETTLED = 1.0
 SECONDS = 10.0
 LEVELS = (-60, -40, -20, -3)
 GAINS = (-40, -25, -6)
+SEED = 1_000_003
 
 
 @dataclass(frozen=True)
@@ -49,7 +51,7 @@ def _said(utterance: Utterance, rate: int, count: int, factor: float = 1.0) -> n
 
 
 def speech_shares(utterances: Iterable[Utterance], advance: Callable[[], None] = lambda: None) -> list[Share]:
-    """The gate over speech: at three levels, as a child's voice, and in white and pink noise 10 dB below it."""
+    """The gate over speech: at three levels, as a child's voice, in noise 20 and 10 dB below it, and over music."""
     opened: dict[str, list[int]] = {}
 
     def hear(condition: str, samples: np.ndarray, said: np.ndarray) -> None:
@@ -69,9 +71,12 @@ def speech_shares(utterances: Iterable[Utterance], advance: Callable[[], None] =
         higher = resample(unit, 24_000, 18_000)
         child = _said(utterance, FPS, -(-len(higher) * FPS // RATE), 4 / 3)
         hear("a third higher and faster, -25 dBFS", higher * 10 ** (-25 / 20), child)
-        for name, slope in (("white", 0.0), ("pink", 0.5)):
-            noisy = unit + disturbance.coloured(rng, len(unit), slope) * 10 ** (-10 / 20)
-            hear(f"in {name} noise, 10 dB", noisy * 10 ** (-25 / 20), said)
+        for name, slope, snr in (("white", 0.0, 20), ("white", 0.0, 10), ("pink", 0.5, 20), ("pink", 0.5, 10)):
+            noisy = unit + disturbance.coloured(rng, len(unit), slope) * 10 ** (-snr / 20)
+            hear(f"in {name} noise, {snr} dB", noisy * 10 ** (-25 / 20), said)
+        played = disturbance.chords(rng, len(unit))
+        for snr in (10, 0):
+            hear(f"over music, {snr} dB", (unit + played * 10 ** (-snr / 20)) * 10 ** (-25 / 20), said)
         advance()
     return [Share(name, True, yes / max(all_, 1), all_ / FPS) for name, (yes, all_) in opened.items()]
 
@@ -82,10 +87,19 @@ SOUNDS_WITHOUT_SPEECH: tuple[tuple[str, disturbance.Maker], ...] = (
     ("brown noise", partial(disturbance.coloured, slope=1.0)),
     ("swelling noise", disturbance.swelling),
     ("hum", disturbance.hum),
-    ("tones", disturbance.sweep),
-    ("chords and melodies", disturbance.chords),
+    ("engines", disturbance.engine),
+    ("sweeps and sirens", disturbance.sweep),
+    ("tones", disturbance.tones),
+    ("alarms and telephone keys", disturbance.alarm),
+    ("melodies", disturbance.melody),
+    ("chords", disturbance.chords),
     ("clicks", disturbance.clicks),
 )
+
+
+def sounds_without_speech() -> int:
+    """How many kinds of sound `noise_shares` and `music_shares` measure."""
+    return len(SOUNDS_WITHOUT_SPEECH) + (len(music.KEPT_OUT) + 2 if music.available() else 0)
 
 
 def _settled(sounds: Iterable[np.ndarray]) -> tuple[float, float]:
@@ -96,7 +110,7 @@ def _settled(sounds: Iterable[np.ndarray]) -> tuple[float, float]:
     return opened / max(counted, 1), counted / FPS
 
 
-def noise_shares(seed: int = 1_000_003, repeats: int = 3, advance: Callable[[], None] = lambda: None) -> list[Share]:
+def noise_shares(seed: int = SEED, repeats: int = 3, advance: Callable[[], None] = lambda: None) -> list[Share]:
     """The gate over silence and over made sounds at four levels, with seeds that training does not use."""
     out = [Share("silence", False, *_settled([np.zeros(int(SECONDS * RATE))]))]
     for number, (name, maker) in enumerate(SOUNDS_WITHOUT_SPEECH):
@@ -108,6 +122,29 @@ def noise_shares(seed: int = 1_000_003, repeats: int = 3, advance: Callable[[], 
         out.append(Share(name, False, *_settled(sounds)))
         advance()
     return out
+
+
+def music_shares(seconds: float = SECONDS, advance: Callable[[], None] = lambda: None) -> Iterator[Share]:
+    """The gate over one kept-out instrument of each family, two solos and two scores, drums and bands at −20 dBFS.
+
+    Nothing where FluidSynth is missing.
+    """
+    if not music.available():
+        return
+    kept = list(music.KEPT_OUT.values())
+
+    def measured(name: str, number: int, scores: Sequence[Callable[[np.random.Generator, float], bytes]]) -> Share:
+        rng = np.random.default_rng([SEED, number])
+        sounds = [disturbance.unit(music.play([score(rng, seconds)]).astype(np.float64)) * 0.1 for score in scores]
+        advance()
+        return Share(name, False, *_settled(sounds))
+
+    for number, (family, program) in enumerate(music.KEPT_OUT.items()):
+        alone = partial(music.solo, program=program)
+        together = partial(music.score, programs=[program], drums=False)
+        yield measured(f"music: {family}", number, [alone, alone, together, together])
+    yield measured("music: drums", len(kept), [music.drums] * 3)
+    yield measured("music: bands", len(kept) + 1, [partial(music.score, programs=kept, drums=True)] * 6)
 
 
 def folder_shares(folder: Path, seconds: float = 30.0) -> Iterator[Share]:

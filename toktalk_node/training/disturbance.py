@@ -1,4 +1,4 @@
-"""Sounds that are not speech: noise, hum, tones, chords, drums and clicks, made from numbers.
+"""Sounds that are not speech: noise, hum, tones, alarms, solo lines, chords, drums and clicks, made from numbers.
 
 Each maker takes a random generator and a number of samples at 16 kHz, and gives float64 [n] of about unit RMS.
 """
@@ -65,6 +65,94 @@ def sweep(rng: np.random.Generator, count: int) -> np.ndarray:
     return unit(tone)
 
 
+def tones(rng: np.random.Generator, count: int) -> np.ndarray:
+    """A steady tone or interval in the range of voices, plain or with harmonics, still, trembling or pulsing."""
+    time = np.arange(count) / RATE
+    base = np.exp(rng.uniform(np.log(80), np.log(1500)))
+    wave = np.zeros(count)
+    for ratio in (1.0, rng.choice([1.25, 1.335, 1.498, 2.0, rng.uniform(1, 3)]))[: rng.integers(1, 3)]:
+        depth, rate = rng.choice([0.0, rng.uniform(0.002, 0.02)]), rng.uniform(3, 8)
+        phase = 2 * np.pi * base * ratio * (time + depth / rate * np.sin(2 * np.pi * rate * time) / (2 * np.pi))
+        weights = _timbre(rng, base * ratio) if rng.random() < 0.6 else np.ones(1)
+        wave += rng.uniform(0.3, 1) * sum(w * np.sin(k * phase + rng.uniform(0, 7)) for k, w in enumerate(weights, 1))
+    if rng.random() < 0.4:
+        wave *= 1 + rng.uniform(0.2, 1) * np.sin(2 * np.pi * rng.uniform(1, 9) * time)
+    return unit(wave)
+
+
+def alarm(rng: np.random.Generator, count: int) -> np.ndarray:
+    """Beeps in groups, sirens of two tones or more, keys of a telephone (ITU-T Q.23) and its ringing."""
+    pulse = int(RATE * np.exp(rng.uniform(np.log(0.05), np.log(0.7))))
+    silent = rng.choice([0.0, 0.3, 0.5])
+    group, pause = int(rng.integers(2, 6)), int(RATE * rng.choice([0.0, rng.uniform(0.2, 1.5)]))
+    if rng.random() < 0.4:
+        rows, columns = (697, 770, 852, 941), (1209, 1336, 1477, 1633)
+        notes = [(rng.choice(rows), rng.choice(columns)) for _ in range(8)]
+    else:
+        notes = [(np.exp(rng.uniform(np.log(250), np.log(3000))),) for _ in range(rng.integers(1, 4))]
+    square = rng.random() < 0.5
+    out, at, number = np.zeros(count), 0, 0
+    while at < count:
+        length = min(pulse, count - at)
+        phases = [2 * np.pi * f * np.arange(length) / RATE for f in notes[number % len(notes)]]
+        waves = [np.sin(p) + (np.sin(3 * p) / 3 + np.sin(5 * p) / 5 if square else 0) for p in phases]
+        out[at : at + length] = sum(waves) * (np.arange(length) < pulse * (1 - silent))
+        number += 1
+        at += pulse + (0 if number % group else pause)
+    return unit(out)
+
+
+def melody(rng: np.random.Generator, count: int) -> np.ndarray:
+    """One bowed or blown line in the range of voices: glides between notes, vibrato, swells, resonances of a body."""
+    knots, pitch, loud = 0, [], []
+    low, slow = np.log(rng.uniform(85, 350)), rng.uniform(0.15, 1.0)
+    note = 4
+    while knots < count:
+        length = int(RATE * np.clip(slow * np.exp(rng.normal(0, 0.5)), 0.08, 2))
+        note = int(np.clip(note + rng.integers(-5, 6), 0, 14))
+        pitch.append(np.full(length, low + note * np.log(2) / 12))
+        loud.append(np.full(length, 0.0 if rng.random() < 0.08 else rng.uniform(0.4, 1)) * _edges(rng, length))
+        knots += length
+    glide = int(RATE * np.exp(rng.uniform(np.log(0.005), np.log(0.25))))
+    curve = np.concatenate(pitch)
+    total = np.cumsum(np.concatenate([np.full(glide, curve[0]), curve]))
+    curve = ((total[glide:] - total[:-glide]) / glide)[:count]
+    time = np.arange(count) / RATE
+    curve += rng.choice([0.0, rng.uniform(0.003, 0.03)]) * np.sin(2 * np.pi * rng.uniform(4, 7) * time)
+    phase = 2 * np.pi * np.cumsum(np.exp(curve)) / RATE
+    weights = _timbre(rng, np.exp(curve.max()))
+    wave = sum(w * np.sin(k * phase) for k, w in enumerate(weights, 1))
+    return unit(unit(wave * np.concatenate(loud)[:count]) + rng.uniform(0, 0.1) * coloured(rng, count))
+
+
+def _timbre(rng: np.random.Generator, pitch: float) -> np.ndarray:
+    """Weights of the harmonics of `pitch` Hz that are under 7.5 kHz: a slope, by chance odd ones alone, resonances."""
+    k = np.arange(1, int(min(30, 7500 / pitch)) + 1)
+    weights = k ** -rng.uniform(0.5, 2.5) * rng.uniform(0.4, 1, len(k))
+    if rng.random() < 0.3:
+        weights[1::2] *= 0.05
+    for centre in np.exp(rng.uniform(np.log(200), np.log(4000), rng.integers(0, 4))):
+        weights *= 1 + rng.uniform(1, 6) / (1 + ((k * pitch - centre) / (0.15 * centre)) ** 2)
+    return weights
+
+
+def _edges(rng: np.random.Generator, length: int) -> np.ndarray:
+    """An attack and a release; those of a legato are short."""
+    ramp = max(int(min(length / 2, RATE * rng.choice([0.003, 0.02, 0.06]))), 1)
+    return np.clip(np.minimum(np.arange(length), np.arange(length)[::-1]) / ramp, 0, 1)
+
+
+def engine(rng: np.random.Generator, count: int) -> np.ndarray:
+    """A motor whose speed changes: harmonics that glide together, rough, with noise."""
+    knots = int(rng.integers(2, 7))
+    curve = np.interp(np.linspace(0, knots - 1, count), np.arange(knots), rng.uniform(np.log(30), np.log(250), knots))
+    phase = 2 * np.pi * np.cumsum(np.exp(curve)) / RATE
+    weights = _timbre(rng, 250.0)
+    wave = sum(w * np.sin(k * phase + rng.uniform(0, 7)) for k, w in enumerate(weights, 1))
+    rough = 1 + rng.uniform(0, 0.8) * np.sin(phase / rng.choice([2, 3, 4]))
+    return unit(unit(wave * rough) + rng.uniform(0.05, 1) * coloured(rng, count, rng.uniform(0.3, 1.0)))
+
+
 def _note(
     rng: np.random.Generator, pitch: float, count: int, timbre: np.ndarray, decay: float, vibrato: float
 ) -> np.ndarray:
@@ -123,5 +211,8 @@ def clicks(rng: np.random.Generator, count: int) -> np.ndarray:
 
 STEADY: tuple[Maker, ...] = (coloured, banded, swelling, hum)
 """What speech may be heard in."""
-MAKERS: tuple[Maker, ...] = (sweep, coloured, banded, swelling, hum, sweep, chords, chords, clicks)
+MAKERS: tuple[Maker, ...] = (
+    *(coloured, banded, swelling, hum, engine, clicks, sweep, sweep),
+    *(tones, tones, alarm, alarm, melody, melody, melody, chords, chords),
+)
 """Everything; what stands twice comes twice as often."""

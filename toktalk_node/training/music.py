@@ -16,9 +16,22 @@ RATE = 16_000
 TICKS = 480
 SOUNDFONTS = ("/usr/share/sounds/sf3/default-GM.sf3", "/usr/share/sounds/sf2/default-GM.sf2")
 
-_VOICES = range(52, 55)
+_VOICES = (52, 53, 54, 85, 91)
+"""Programs that sing; whether that is speech is left open."""
+_NAMES = (
+    "piano,bells,organ,guitar,bass,strings,ensemble,brass,reed,flute,synth lead,synth pad,synth effect,folk,percussion,"
+    "sound effect"
+)
+FAMILIES = {name: [p for p in range(8 * k, 8 * k + 8) if p not in _VOICES] for k, name in enumerate(_NAMES.split(","))}
+"""General MIDI's programs (from 0) by family."""
+KEPT_OUT = {name: programs[2] for name, programs in FAMILIES.items()}
+"""One program of each family that training never hears: cello, tenor saxophone, recorder, ..."""
+PROGRAMS = [p for programs in FAMILIES.values() for p in programs if p not in KEPT_OUT.values()]
+
 _MAJOR, _MINOR = (0, 2, 4, 5, 7, 9, 11), (0, 2, 3, 5, 7, 8, 10)
 _DRUMS = (35, 36, 38, 40, 42, 44, 46, 49, 51, 54, 56)
+_DRUM_CHANNEL = 9
+_Event = tuple[int, bytes]
 
 
 def available() -> bool:
@@ -26,59 +39,102 @@ def available() -> bool:
     return shutil.which("fluidsynth") is not None and any(Path(font).exists() for font in SOUNDFONTS)
 
 
-def score(rng: np.random.Generator, seconds: float) -> bytes:
-    """A Standard MIDI File (format 0): chords, bass, melody and drums in a key, for instruments by chance.
-
-    The choir of General MIDI is left out, for it sings with voices.
-    """
+def score(
+    rng: np.random.Generator, seconds: float, programs: Sequence[int] = PROGRAMS, drums: bool | None = None
+) -> bytes:
+    """A Standard MIDI File (format 0): chords, bass, melody and drums in a key, for instruments by chance."""
     tempo = rng.uniform(60, 180)
-    beats = int(seconds * tempo / 60)
     key = int(rng.integers(36, 48))
     scale = _MAJOR if rng.random() < 0.6 else _MINOR
-    programs = [int(p) for p in rng.permutation([p for p in range(112) if p not in _VOICES])[:4]]
     parts = rng.random(4) < (0.75, 0.6, 0.8, 0.6)
+    parts[3] = parts[3] if drums is None else drums
     if not parts[:3].any():
         parts[2] = True
-    events: list[tuple[int, bytes]] = [(0, bytes([0xC0 + c, p])) for c, p in enumerate(programs)]
-
-    def note(channel: int, pitch: int, beat: float, length: float, velocity: int) -> None:
-        pitch = int(np.clip(pitch, 0, 127))
-        events.append((int(beat * TICKS), bytes([0x90 + channel, pitch, velocity])))
-        events.append((int((beat + length) * TICKS), bytes([0x80 + channel, pitch, 0])))
+    events = [(0, bytes([0xC0 + channel, int(rng.choice(programs))])) for channel in range(3)]
 
     def tone(degree: int) -> int:
         return key + scale[degree % 7] + 12 * (degree // 7)
 
     degree, melody = 0, 14
     broken = rng.random() < 0.5
-    pattern = [int(d) for d in rng.choice(_DRUMS, 8)]
-    for beat in range(beats):
+    for beat in range(int(seconds * tempo / 60)):
         if beat % 4 == 0:
             degree = int(rng.choice([0, 3, 4, 5]))
         if parts[0]:
             for k in range(3):
                 if broken:
-                    note(0, tone(degree + 7 + 2 * k), beat + k / 3, 0.3, int(rng.integers(50, 110)))
+                    events += _note(0, tone(degree + 7 + 2 * k), beat + k / 3, 0.3, int(rng.integers(50, 110)))
                 elif beat % 2 == 0:
-                    note(0, tone(degree + 7 + 2 * k), beat, 1.9, int(rng.integers(50, 110)))
+                    events += _note(0, tone(degree + 7 + 2 * k), beat, 1.9, int(rng.integers(50, 110)))
         if parts[1]:
-            note(1, tone(degree), beat, 0.9, int(rng.integers(60, 120)))
-        if parts[2]:
-            at = 0.0
-            while at < 1:
-                length = float(rng.choice([0.25, 0.5, 0.5, 1.0]))
-                melody = int(np.clip(melody + rng.integers(-3, 4), 10, 24))
-                if rng.random() < 0.85:
-                    note(2, tone(melody), beat + at, 0.9 * length, int(rng.integers(60, 127)))
-                at += length
-        if parts[3]:
-            for k in range(2):
-                if rng.random() < 0.85:
-                    note(9, pattern[(2 * beat + k) % 8], beat + k / 2, 0.2, int(rng.integers(50, 127)))
-    events.sort(key=lambda event: event[0])
+            events += _note(1, tone(degree), beat, 0.9, int(rng.integers(60, 120)))
+        at = 0.0
+        while parts[2] and at < 1:
+            length = float(rng.choice([0.25, 0.5, 0.5, 1.0]))
+            melody = int(np.clip(melody + rng.integers(-3, 4), 10, 24))
+            if rng.random() < 0.85:
+                events += _note(2, tone(melody), beat + at, 0.9 * length, int(rng.integers(60, 127)))
+            at += length
+    if parts[3]:
+        events += _beats(rng, int(seconds * tempo / 60))
+    return _file(events, tempo)
+
+
+def solo(rng: np.random.Generator, seconds: float, program: int) -> bytes:
+    """One instrument in the range of voices (98 to 784 Hz): notes of 0.1 to 1.5 s, with swells, vibrato and glides."""
+    events = [(0, bytes([0xC0, program]))]
+    scale = _MAJOR if rng.random() < 0.6 else _MINOR
+    low = int(rng.integers(43, 68))
+    slow, legato = float(rng.uniform(0.15, 0.9)), float(rng.uniform(0.5, 1.05))
+    vibrato, glides, swells = rng.random(3) < (0.5, 0.4, 0.5)
+    degree, at = 3, 0.0
+    while at < seconds:
+        length = float(np.clip(slow * np.exp(rng.normal(0, 0.5)), 0.1, 1.5))
+        degree = int(np.clip(degree + rng.integers(-3, 4), 0, 7))
+        pitch = low + scale[degree % 7] + 12 * (degree // 7)
+        if vibrato:
+            events.append((int(at * TICKS), bytes([0xB0, 1, int(rng.integers(0, 128))])))
+        bends = np.linspace(rng.uniform(-2, 2), 0, 12) if glides and rng.random() < 0.6 else np.zeros(1)
+        for k, bend in enumerate(bends):
+            value = int(np.clip(8192 + bend * 4096, 0, 16383))
+            bent = bytes([0xE0, value & 0x7F, value >> 7])
+            events.append((int((at + k * min(length, 0.3) / len(bends)) * TICKS), bent))
+        for k, loud in enumerate(np.linspace(*rng.uniform(50, 127, 2), 8) if swells else [127]):
+            events.append((int((at + k * length / 8) * TICKS), bytes([0xB0, 11, int(loud)])))
+        if rng.random() < 0.92:
+            events += _note(0, pitch, at, legato * length, int(rng.integers(50, 127)))
+        at += length
+    return _file(events, 60.0)
+
+
+def drums(rng: np.random.Generator, seconds: float) -> bytes:
+    """Drums alone."""
+    tempo = rng.uniform(60, 180)
+    return _file(_beats(rng, int(seconds * tempo / 60)), tempo)
+
+
+def _beats(rng: np.random.Generator, beats: int) -> list[_Event]:
+    pattern = [int(d) for d in rng.choice(_DRUMS, 8)]
+    return [
+        event
+        for half in range(2 * beats)
+        if rng.random() < 0.85
+        for event in _note(_DRUM_CHANNEL, pattern[half % 8], half / 2, 0.2, int(rng.integers(50, 127)))
+    ]
+
+
+def _note(channel: int, pitch: int, beat: float, length: float, velocity: int) -> list[_Event]:
+    pitch = int(np.clip(pitch, 0, 127))
+    return [
+        (int(beat * TICKS), bytes([0x90 + channel, pitch, velocity])),
+        (int((beat + length) * TICKS), bytes([0x80 + channel, pitch, 0])),
+    ]
+
+
+def _file(events: list[_Event], tempo: float) -> bytes:
     track = b"\x00\xff\x51\x03" + int(60e6 / tempo).to_bytes(3, "big")
     now = 0
-    for tick, event in events:
+    for tick, event in sorted(events, key=lambda event: event[0]):
         track += _variable(tick - now) + event
         now = tick
     track += b"\x00\xff\x2f\x00"
@@ -94,7 +150,7 @@ def _variable(value: int) -> bytes:
 
 
 def play(scores: Sequence[bytes]) -> np.ndarray:
-    """The sound of the scores one after the other, mono float32 [n] at 16 kHz; to load the SoundFont takes a minute.
+    """The sound of the scores one after the other, mono float32 [n] at 16 kHz.
 
     Raises RuntimeError where FluidSynth is missing or fails.
     """
@@ -108,8 +164,8 @@ def play(scores: Sequence[bytes]) -> np.ndarray:
         for file, score in zip(files, scores, strict=True):
             file.write_bytes(score)
         sound = Path(folder) / "music.wav"
-        command = ["fluidsynth", "-n", "-i", "-q", "-r", str(RATE), "-F", str(sound), font, *map(str, files)]
-        done = subprocess.run(command, capture_output=True, text=True)
+        options = ["-n", "-i", "-q", "-r", str(RATE), "-o", "synth.dynamic-sample-loading=1", "-F", str(sound)]
+        done = subprocess.run(["fluidsynth", *options, font, *map(str, files)], capture_output=True, text=True)
         if done.returncode != 0 or not sound.exists():
             raise RuntimeError(f"FluidSynth failed: {done.stderr.strip()[-300:]}")
         return soundfile.read(sound, dtype="float32", always_2d=True)[0].mean(axis=1)
