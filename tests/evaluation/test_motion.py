@@ -13,7 +13,8 @@ from typer.testing import CliRunner
 from toktalk_node.cli import build_app
 from toktalk_node.corpus.dataset import Utterance
 from toktalk_node.evaluation.motion_data import MotionCase, test_cases
-from toktalk_node.evaluation.motion_systems import Flow, adapted_conditions, decode_together, from_checkpoint
+from toktalk_node.evaluation.motion_systems import Flow, adapted_conditions, as_shown, decode_together, from_checkpoint
+from toktalk_node.face.arkit import INDEX
 from toktalk_node.motion import checkpoint
 from toktalk_node.motion.adapter import Adapter, AdapterConfig
 from toktalk_node.motion.config import MotionConfig
@@ -91,6 +92,9 @@ def test_style_counts_where_the_model_has_styles(cases, tmp_path):
     seeds = [case.seed for case in cases]
     with_style, without = (flow.system(style).run(cases, seeds, lambda: None) for style in (True, False))
     assert not np.allclose(with_style[0], without[0])
+    shown = as_shown(flow.system()).run(cases, seeds, lambda: None)[0]
+    assert np.abs(np.diff(shown[:, -3:], axis=0)).mean() < 0.5 * np.abs(np.diff(with_style[0][:, -3:], axis=0)).mean()
+    assert np.array_equal(shown[:, INDEX["jawOpen"]], with_style[0][:, INDEX["jawOpen"]])
     checkpoint.save(small(style_width=0), tmp_path / "plain")
     assert list(from_checkpoint(tmp_path / "plain")) == ["plain"]
     assert from_checkpoint(tmp_path / "plain", chunk=0.4)["plain"].chunk == 20

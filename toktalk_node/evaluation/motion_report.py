@@ -18,6 +18,7 @@ EXPLAINED = {
     TRUTH: "the performance itself",
     "toktalk": "our model, streaming, in the style of the reference clip",
     "toktalk-nostyle": "the same without a reference clip",
+    "toktalk-shown": "with head, brows and gaze smoothed, as a session shows them",
     "performance": "another performance of the same actor, from the true phones: a perfect model",
     "performance-nostyle": "a performance of a speaker of average style: a perfect model without styles",
     "rest": "a face that never moves",

@@ -12,7 +12,8 @@ import torch
 from torch import Tensor
 
 from toktalk_node.corpus.styles import AVERAGE
-from toktalk_node.evaluation.motion_data import MotionCase
+from toktalk_node.evaluation.motion_data import FPS, MotionCase
+from toktalk_node.face.smooth import Smoother
 from toktalk_node.motion import checkpoint
 from toktalk_node.motion.decoder import DecodeSettings, MotionDecoder
 from toktalk_node.motion.model import MotionModel
@@ -126,6 +127,16 @@ class Flow:
         if case.id not in self._styles:
             self._styles[case.id] = self.decoder.style_of(torch.from_numpy(case.reference))
         return self._styles[case.id]
+
+
+def as_shown(system: MotionSystem) -> MotionSystem:
+    """The system with head, brows and gaze smoothed, as a session does before it gives frames out."""
+
+    def run(cases: Sequence[MotionCase], seeds: Sequence[int], advance: Advance) -> list[np.ndarray]:
+        answers = system.run(cases, seeds, advance)
+        return [Smoother(FPS, motion[0]).push(motion) if len(motion) else motion for motion in answers]
+
+    return MotionSystem(run, system.chunk)
 
 
 def adapted_conditions(folder: Path, shipped: Path) -> Callable[[MotionCase], Tensor]:
@@ -248,6 +259,12 @@ def _check_face(model: MotionModel) -> None:
         raise ValueError(f"figures are measured on ARKit faces; this model moves {model.config.face!r}")
 
 
+OURS: dict[str, Callable[..., MotionSystem]] = {
+    "toktalk": lambda flow, **settings: flow.system(**settings),
+    "toktalk-nostyle": lambda flow, **settings: flow.system(style=False, **settings),
+    "toktalk-shown": lambda flow, **settings: as_shown(flow.system(**settings)),
+}
+"""Systems of our model."""
 REFERENCES: dict[str, Callable[[], MotionSystem]] = {
     "performance": performance,
     "performance-nostyle": lambda: performance(style=False),
