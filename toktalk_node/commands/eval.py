@@ -190,7 +190,9 @@ def motion(
     chunk: Annotated[float | None, typer.Option(help="Seconds per chunk; the models' own where not given.")] = None,
     steps: Annotated[int | None, typer.Option(min=1, help="Solver steps; the models' own where not given.")] = None,
     guidance: Annotated[float | None, typer.Option(min=0, help="Weight of guidance; the models' own.")] = None,
-    grid: Annotated[bool, typer.Option(help="Measure our models at every chunk length and number of steps.")] = False,
+    grid: Annotated[
+        int, typer.Option(min=0, help="Measure our models at every chunk length and number of steps on so many, too.")
+    ] = 0,
     merge: Annotated[
         list[Path] | None, typer.Option(help="Add what --json printed for the same utterances; repeat for several.")
     ] = None,
@@ -203,6 +205,7 @@ def motion(
 
     from toktalk_node.commands.progress import failing_clearly, stages
     from toktalk_node.evaluation import motion as run
+    from toktalk_node.evaluation.data import spread
     from toktalk_node.evaluation.motion_data import test_cases
     from toktalk_node.evaluation.motion_systems import (
         OURS,
@@ -240,7 +243,7 @@ def motion(
             results = run.measure(systems, cases, samples, say)
             for name, measured in systems.items():
                 if grid and measured.flow is not None:
-                    run.measure_grid(name, measured.flow, cases, results, say)
+                    run.measure_grid(name, measured.flow, spread(cases, grid), results, say)
         else:
             results = earlier.pop(0)
         for other in earlier:

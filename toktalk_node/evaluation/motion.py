@@ -283,7 +283,8 @@ def _grid_table(results: Results) -> "list[Table]":
 
     if not results.grid:
         return []
-    out = Table(title="Chunk length C by solver steps n")
+    count = len(next(iter(results.grid.values()))["mse"].total)
+    out = Table(title=f"Chunk length C by solver steps n, {count} utterances")
     for heading in ("system", "C in s", "n", *("\n".join(FIGURES[key]) for key in GRID_FIGURES)):
         out.add_column(heading, justify="left" if heading == "system" else "right", no_wrap=True)
     for (name, seconds, steps), figures in results.grid.items():

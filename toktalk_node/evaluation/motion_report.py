@@ -146,6 +146,8 @@ def _grids(results: Results, pictures: dict[str, str]) -> Iterable[str]:
     if not results.grid:
         return
     yield "## Chunk length and steps"
+    count = len(next(iter(results.grid.values()))["mse"].total)
+    yield f"Streaming with chunks of C seconds and n solver steps, in the style of the reference; {count} utterances."
     yield pictures.get("motion-grid", "")
     for name in dict.fromkeys(name for name, _, _ in results.grid):
         lengths = sorted({seconds for system, seconds, _ in results.grid if system == name})
