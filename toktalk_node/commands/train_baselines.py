@@ -89,6 +89,8 @@ def diffusion(
     batch: Batch = 16,
     learning_rate: Rate = 1e-3,
     style_width: StyleWidth = 64,
+    sampling_steps: Annotated[int, typer.Option(min=1, help="Steps that the model is sampled with, up to 500.")] = 500,
+    eta: Annotated[float, typer.Option(min=0, max=1, help="1 samples by DDPM, 0 by DDIM, which needs fewer.")] = 1.0,
     seed: Seed = 0,
     device: Device = "cpu",
     threads: Threads = None,
@@ -102,7 +104,7 @@ def diffusion(
     settings = _settings(device, threads, batch, minutes=minutes, steps=steps, learning_rate=learning_rate, seed=seed)
     with failing_clearly():
         shards = read_shards(data)
-        config = DiffusionConfig(**_of(shards), style_width=style_width)
+        config = DiffusionConfig(**_of(shards), style_width=style_width, steps=sampling_steps, eta=eta)
         _run(DiffusionTrainer(shards, config, diffusion_training(config, **settings), device), out, resume)
 
 
@@ -129,6 +131,7 @@ def shortcut(
 
     settings = _settings(device, threads, batch, minutes=minutes, steps=steps, learning_rate=learning_rate, seed=seed)
     with failing_clearly():
-        shards = read_shards(data)
-        trainer = ShortcutTrainer(shards, checkpoint.load(base), TrainingConfig(**settings), device, live_steps)
-        _run(trainer, out, resume)
+        shards, model = read_shards(data), checkpoint.load(base)
+        if styles := checkpoint.load_styles(base, model.config):
+            checkpoint.save_styles(out, styles)
+        _run(ShortcutTrainer(shards, model, TrainingConfig(**settings), device, live_steps), out, resume)

@@ -8,7 +8,7 @@ from torch import Tensor
 from toktalk_node.face.space import SPACES, FaceSpace
 from toktalk_node.motion.model import MotionModel
 
-REST_SECONDS = 2
+REST_SECONDS = 1.6
 """Seconds of silence that a style's resting face is read off."""
 
 
@@ -85,7 +85,7 @@ class BaselineModel(MotionModel):
         style, rest = self.rest.new_zeros(self.config.style_width), self.rest
         if reference is not None:
             style, fps = self.encode_style(reference), self.config.fps
-            silent = self._sample(self.silence.expand(REST_SECONDS * fps, -1), style, rest, seed)
+            silent = self._sample(self.silence.expand(round(REST_SECONDS * fps), -1), style, rest, seed)
             rest = silent[fps // 2 :].median(0).values
         return self._sample(condition.to(self.silence), style, rest, seed)
 

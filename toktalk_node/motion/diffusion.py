@@ -153,7 +153,7 @@ class DiffusionModel(BaselineModel):
 
         def denoise(x: Tensor, n: int) -> Tensor:
             x = x.expand(len(given[0]), -1, -1)
-            x0 = self.net(x, x.new_full((len(x),), n / c.noise_steps), *given)
+            x0 = self.net(x, x.new_full((len(x),), n / c.noise_steps), *given).float()
             return torch.lerp(x0[1:], x0[:1], 1 + c.guidance) if c.guidance else x0
 
         return sample(denoise, noise, signal_level(c.noise_steps), c.steps, c.eta, generator)[:, c.previous :]

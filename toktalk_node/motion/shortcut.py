@@ -1,7 +1,7 @@
 """The few-step student: a velocity network that is told how far the solver goes with its answer.
 
 A shortcut model (Frans, Hafner, Levine & Abbeel 2024, 'One Step Diffusion via Shortcut Models') learns s(x_t, t, d),
-the mean velocity over [t, t + d]. With d = 0 it is the velocity of flow matching; for larger steps it is taught to
+the mean velocity over [t, t + d]. With d near 0 it is the velocity of flow matching; for larger steps it is taught to
 agree with itself: one step is worth the two halves of it, taken by an average of its own weights. So it is fine-tuned
 from a trained network with forward passes for targets, and one set of weights does for any number of steps.
 
@@ -12,8 +12,9 @@ from its derivative along the path, which asks for forward-mode differentiation 
 of training; halving the step asks for two more forward passes, and runs wherever the base model does.
 
 Our changes: steps are those of the solver's cosine schedule, whose halves differ in length, so the target is the mean
-of both velocities weighted by it; the finest steps are learnt from the base's own velocity *with* guidance, as the
-paper does for its classes, so that the student needs no second, unconditional pass: n steps cost n forward passes.
+of both velocities weighted by it. The finest halves are the frozen base's own velocity, *with* guidance: nothing that
+is learnt is noisy, styles stay those of the base, and the student needs no second, unconditional pass, so that n steps
+cost n forward passes.
 """
 
 from collections.abc import Callable
@@ -27,7 +28,7 @@ from toktalk_node.motion.flow import cosine_time
 from toktalk_node.motion.model import MotionModel
 
 COUNTS: tuple[int, ...] = (1, 2, 3, 4, 6, 8)
-"""Numbers of steps n that a student is taught, evenly; of the larger, the halves are the base's own velocity."""
+"""Numbers of steps n that a student is taught, evenly; of the largest, the halves are the base's own velocity."""
 
 
 class Step(NamedTuple):
@@ -58,7 +59,7 @@ def student_of(base: MotionModel, steps: int = 2) -> MotionModel:
 def steps_at(draw: Tensor) -> Step:
     """A step for each of even draws [batch] in [0, 1): step k of n on the cosine schedule, n of `COUNTS`, k below n."""
     place = draw * len(COUNTS)
-    n = torch.tensor(COUNTS, device=draw.device)[place.long()]
+    n = torch.tensor(COUNTS, device=draw.device)[place.long().clamp_max(len(COUNTS) - 1)]
     k = ((place - place.floor()) * n).floor()
     begin, middle, end = (cosine_time((k + share) / n) for share in (0.0, 0.5, 1.0))
     return Step(begin, middle, end, 2 * n > max(COUNTS))
