@@ -43,6 +43,9 @@ def adapter(
     space: Annotated[str, typer.Option(help="Token space to adapt: a module of toktalk_node.tokens.")] = "codec",
     tokenizer: Annotated[Path | None, typer.Option(help="Folder of its weights; runs/SPACE by default.")] = None,
     base: Annotated[str, typer.Option(help="Motion model that stays as it is: a preset's name or a folder.")] = "mini",
+    base_tokenizer: Annotated[
+        Path | None, typer.Option(help="Folder of the phonetic tokenizer the base was trained on; the package's own.")
+    ] = None,
     data: Annotated[
         Path, typer.Option(help="A corpus, or any folder of recordings: then embeddings alone are aligned.")
     ] = Path("data/corpus"),
@@ -79,7 +82,7 @@ def adapter(
             pairs = read_pairs(out)
         else:
             source = _load(space, tokenizer or Path("runs") / space)
-            of_base = phonetic.load(WEIGHTS / phonetic.SPACE)
+            of_base = phonetic.load(base_tokenizer or WEIGHTS / phonetic.SPACE)
             pairs = make_pairs(data, source, of_base, hours=hours, seed=seed, say=say)
             write_pairs(pairs, out)
         config = AdapterTraining(
