@@ -5,10 +5,16 @@ from typing import Annotated
 
 import typer
 
-from toktalk_node.commands import train_baselines
+from toktalk_node.commands import train_adapter, train_baselines
 
 train = typer.Typer(no_args_is_help=True)
-for verb in (train_baselines.shortcut, train_baselines.regression, train_baselines.diffusion):
+for verb in (
+    train_baselines.shortcut,
+    train_baselines.regression,
+    train_baselines.diffusion,
+    train_adapter.codec,
+    train_adapter.adapter,
+):
     train.command()(verb)
 
 

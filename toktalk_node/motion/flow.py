@@ -25,6 +25,20 @@ def cosine_time(s: Tensor) -> Tensor:
     return 1 - torch.cos(s * (math.pi / 2))
 
 
+LATE = 0.3
+"""1 - t from which on velocities made of a predicted motion stop to weigh more."""
+
+
+def late_weight(t: Tensor) -> Tensor:
+    """Weight of the loss at times t where the network predicts the motion x_1, the velocity being (x_1 - x_t) / (1 - t).
+
+    1 until 1 - t falls below `LATE`; later errors of the motion weigh no more than there, for the division would let
+    the last moments of the path outweigh all others. (As a bound on the weight, after min-SNR: Hang et al. 2023.)
+    """
+    remaining = 1 - t
+    return (remaining / remaining.clamp_min(LATE)).square()
+
+
 def cfm_loss(predicted: Tensor, target: Tensor, channel_weight: Tensor, frame_weight: Tensor) -> Tensor:
     """Weighted mean of the squared error of velocities.
 

@@ -16,9 +16,8 @@ from torch import Tensor, nn
 
 from toktalk_node.motion.config import MotionConfig, check_even
 
-MIN_REMAINING = 0.3
-"""Least 1 - t that a predicted motion is divided by, so that late times do not outweigh all others in the loss. Later
-than that the network's output leans towards x_t; the velocity stays exact."""
+MIN_REMAINING = 1e-3
+"""Least 1 - t that a predicted motion is divided by."""
 
 
 def block_causal_mask(frames: int, chunk: int, offset: int = 0, device: torch.device | None = None) -> Tensor:

@@ -27,6 +27,7 @@ from toktalk_node.signals import NANOSECONDS, FaceChunk, TokenChunk
 from toktalk_node.speech.resample import Resampler
 from toktalk_node.speech.source import check_rate, clean
 from toktalk_node.speech.vad import VoiceGate
+from toktalk_node.tokens.adapted import condition_space, condition_stream
 
 if TYPE_CHECKING:
     from toktalk_node.motion.decoder import MotionDecoder
@@ -110,14 +111,14 @@ class Session:
         from toktalk_node.motion.decoder import MotionStream
 
         config = decoder.model.config
-        space = tokenizer.space
+        space = condition_space(tokenizer)
         if (config.token_space, config.condition_width) != (space.name, space.width):
             raise ValueError(
                 f"the motion model was trained on tokens of space {config.token_space!r}, width "
                 f"{config.condition_width}; the tokenizer makes {space.name!r}, width {space.width}"
             )
         if config.fps != space.rate:
-            raise ValueError(f"the motion model runs at {config.fps} Hz, its tokens come at {space.rate} Hz")
+            raise ValueError(f"the motion model runs at {config.fps} Hz, its conditions come at {space.rate} Hz")
         self.decoder, self.tokenizer = decoder, tokenizer
         self.stats = SessionStats()
         self.styles: Mapping[str, Style] = styles or {}
@@ -194,6 +195,7 @@ class Session:
         self._gate = VoiceGate()
         self._open = np.zeros(0, np.float32)
         self._rate = 0
+        self._conditions = condition_stream(self.tokenizer)
         self._token = 0
         self._frame = 0
         self._poses.clear()
@@ -265,7 +267,7 @@ class Session:
             raise ValueError(f"tokens are missing: the stream stands at {self._token}, these begin at {chunk.start}")
         ids = self.tokenizer.space.check(chunk.ids)
         self.stats.seconds += len(ids) / self.tokenizer.space.rate
-        self._open = np.concatenate([self._open, np.ones(len(ids), np.float32)])
+        self._open = np.concatenate([self._open, np.ones(self._frames(len(ids)), np.float32)])
         with self._timed():
             return self._give(self._shown(self._decode(ids)))
 
@@ -279,7 +281,8 @@ class Session:
                 self._open = np.concatenate([self._open, self._gate.push(heard), self._gate.finish()])
                 motion.append(self._decode(self._tokens.push(heard)))
                 motion.append(self._decode(self._tokens.finish()))
-            missing = self._token - self._frame - sum(len(part) for part in motion) - len(self._open)
+            motion.append(self._move(self._conditions.finish()))
+            missing = self._frames(self._token) - self._frame - sum(len(part) for part in motion) - len(self._open)
             self._open = np.concatenate([self._open, np.zeros(max(missing, 0), np.float32)])
             motion.append(self._motion.finish().numpy())
             spoken = self._shown(np.concatenate(motion))
@@ -312,9 +315,15 @@ class Session:
     def _decode(self, ids: np.ndarray) -> np.ndarray:
         """Motion [m, 55] of the chunks that tokens [n, codebooks] complete."""
         self._token += len(ids)
-        if not len(ids):
-            return self._empty()
-        return self._motion.push(torch.from_numpy(self.tokenizer.embed(ids))).numpy()
+        return self._move(self._conditions.push(ids)) if len(ids) else self._empty()
+
+    def _move(self, conditions: np.ndarray) -> np.ndarray:
+        """Motion [m, 55] of the chunks that conditions [n, E] complete."""
+        return self._motion.push(torch.from_numpy(conditions)).numpy() if len(conditions) else self._empty()
+
+    def _frames(self, tokens: int) -> int:
+        """Face frames that last as long as `tokens`."""
+        return round(tokens * self.fps / self.tokenizer.space.rate)
 
     def _shown(self, motion: np.ndarray) -> np.ndarray:
         """The motion as it is given out: valid, steady, and its mouth at rest where nobody speaks."""

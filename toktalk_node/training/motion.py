@@ -28,7 +28,7 @@ from toktalk_node.face.space import ARKIT
 from toktalk_node.motion import checkpoint
 from toktalk_node.motion.config import MotionConfig, preset
 from toktalk_node.motion.decoder import MotionDecoder, generate
-from toktalk_node.motion.flow import cfm_loss, cosine_time, difference_loss, straight_path
+from toktalk_node.motion.flow import cfm_loss, cosine_time, difference_loss, late_weight, straight_path
 from toktalk_node.motion.model import MIN_MOTION_STD, MotionModel
 from toktalk_node.training.batches import Batch, Sampler, Windows
 from toktalk_node.training.distributed import Processes
@@ -171,7 +171,8 @@ class MotionTrainer:
         with self.precision():
             style = batch.style(model.style).expand(-1, x_t.shape[1], -1)
             predicted = model.net(x_t, t, batch.condition, style, known, batch.known, batch.chunk, batch.offset)
-        return self.error(predicted.float(), dx_t, batch.weight)
+        weight = batch.weight * late_weight(t)[:, None, None] if model.config.predicts == "motion" else batch.weight
+        return self.error(predicted.float(), dx_t, weight)
 
     @contextmanager
     def precision(self) -> Iterator[None]:
@@ -227,9 +228,10 @@ class MotionTrainer:
         """Write the averaged weights to `folder` and all that resuming needs to `folder`/state."""
         if not self.processes.first:
             return
+        about = self.about()
         self.swap_averages()
         try:
-            checkpoint.save(self.model, folder, self.about(), half=True)
+            checkpoint.save(self.model, folder, about, half=True)
             draw_validation(self.generate, self.data.split("valid"), folder / "valid.png")
         finally:
             self.model.train()
@@ -241,9 +243,9 @@ class MotionTrainer:
             for name, value in self.optimizer.state.get(parameter, {}).items():
                 tensors[f"optimizer.{i}.{name}"] = value
         tensors = {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
-        about = {"step": self.step, "seconds": self.seconds, "model": asdict(self.model.config)}
+        state = {"step": self.step, "seconds": self.seconds, "model": asdict(self.model.config)}
         checkpoint.write_atomically(folder / "state" / "state.safetensors", lambda path: save_file(tensors, path))
-        checkpoint.write_atomically(folder / "state" / "state.json", lambda path: path.write_text(json.dumps(about)))
+        checkpoint.write_atomically(folder / "state" / "state.json", lambda path: path.write_text(json.dumps(state)))
 
     def resume(self, folder: Path) -> None:
         """Continue from what `save` wrote. Raises CheckpointError where there is nothing or it does not fit."""

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from toktalk_node.motion.flow import straight_path
+from toktalk_node.motion.flow import late_weight, straight_path
 from toktalk_node.motion.model import MotionModel
 from toktalk_node.motion.shortcut import Step, steps_at, student_of, two_halves
 from toktalk_node.training.batches import Batch
@@ -34,7 +34,7 @@ class ShortcutTrainer(MotionTrainer):
         target = self._target(batch, x, step)
         with self.precision():
             predicted = self.model.net(x, step.begin, *self._given(batch), step.end - step.begin)
-        return self.error(predicted.float(), target, batch.weight)
+        return self.error(predicted.float(), target, batch.weight * late_weight(step.begin)[:, None, None])
 
     @torch.no_grad()
     def _target(self, batch: Batch, x: Tensor, step: Step) -> Tensor:
