@@ -49,12 +49,16 @@ PARAMETERS = (
     Parameter("frame_id", "head", "Frame of the head at rest, in the header of face messages."),
 )  # fmt: skip
 _PERIOD = 0.02
+"""Seconds between looks at what is due."""
 WARM_UP = 16000
 """Samples, one second."""
 
 
 class ToktalkNode(StreamNode):
-    """Runs one session; its decoding has a thread of its own, so that messages leave on time."""
+    """Runs one session; decoding and publishing have a thread each, so that messages leave on time.
+
+    A wake-up of ROS's executor costs a hundred times that of a thread, and decoding would have to wait for it.
+    """
 
     def __init__(self, **options: object) -> None:
         super().__init__("toktalk", **options)
@@ -74,9 +78,10 @@ class ToktalkNode(StreamNode):
             self.create_service(SetStyle, "~/set_style", self._on_set_style),
         ]
         self._inputs: list = []
-        self._beats = [self.create_timer(_PERIOD, self._publish), self.create_timer(1.0, self._diagnose)]
-        for timer in self._beats:
-            timer.cancel()
+        self._beat = self.create_timer(1.0, self._diagnose)
+        self._beat.cancel()
+        self._publisher: threading.Thread | None = None
+        self._halted = threading.Event()
         self.add_on_set_parameters_callback(self._on_parameters)
 
     def prepare(self) -> None:
@@ -125,15 +130,20 @@ class ToktalkNode(StreamNode):
             delay_ns=int(self.value("playout_delay") * NANOSECONDS),
             timeout=self.value("input_timeout"),
         )
-        for timer in self._beats:
-            timer.reset()
+        self._halted.clear()
+        self._publisher = threading.Thread(target=self._publish, name="playout", daemon=True)
+        self._publisher.start()
+        self._beat.reset()
 
     def halt(self) -> None:
-        for timer in self._beats:
-            timer.cancel()
+        self._beat.cancel()
         if self._thread:
             self._thread.stop()
             self._thread = None
+        if self._publisher:
+            self._halted.set()
+            self._publisher.join()
+            self._publisher = None
 
     def release(self) -> None:
         for subscription in self._inputs:
@@ -168,8 +178,9 @@ class ToktalkNode(StreamNode):
         self.get_logger().error(self._problem, throttle_duration_sec=5.0)
 
     def _publish(self) -> None:
-        for pts_ns, output in self._playout.due(self._now()):
-            self._send(pts_ns, output)
+        while not self._halted.wait(_PERIOD):
+            for pts_ns, output in self._playout.due(self._now()):
+                self._send(pts_ns, output)
 
     def _send(self, pts_ns: int, output: Output) -> None:
         frame_id = self.value("frame_id")
