@@ -61,6 +61,7 @@ def measure(session: Session, seconds: float = 30.0, advance: Callable[[float], 
             waits.append(took)
         if advance:
             advance(PACKET)
+    look_ahead = session.look_ahead  # with the resampler's share
     session.reset()
     heard = np.resize(sound, int(min(seconds, 10) * session.tokenizer.sample_rate))
     begun = time.perf_counter()
@@ -72,7 +73,7 @@ def measure(session: Session, seconds: float = 30.0, advance: Callable[[float], 
     return Speed(
         threads=torch.get_num_threads(),
         seconds=len(sound) / rate,
-        look_ahead_ms=session.look_ahead * 1000,
+        look_ahead_ms=look_ahead * 1000,
         chunk_ms=session.decoder.settings.chunk / session.fps * 1000,
         real_time_factor=total,
         tokens_share=min(tokens / total, 1.0),
