@@ -110,6 +110,7 @@ _PRESETS: dict[str, dict[str, Any]] = {
         hold_known=True,
         style_width=64,
         look_ahead=2,
+        overlap=16,
         chunk=4,
         steps=2,
     ),

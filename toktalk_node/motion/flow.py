@@ -30,7 +30,7 @@ LATE = 0.3
 
 
 def late_weight(t: Tensor) -> Tensor:
-    """Weight of the loss at times t where the network predicts the motion x_1, the velocity being (x_1 - x_t) / (1 - t).
+    """Weight of the loss at times t where the network predicts x_1, the velocity being (x_1 - x_t) / (1 - t).
 
     1 until 1 - t falls below `LATE`; later errors of the motion weigh no more than there, for the division would let
     the last moments of the path outweigh all others. (As a bound on the weight, after min-SNR: Hang et al. 2023.)
