@@ -89,6 +89,13 @@ def test_the_first_word_after_a_silence_is_not_clipped(spoken):
         assert gate[first + 2 : first + 20].min() == 1
 
 
+@pytest.mark.parametrize("slope", [0.0, 0.5])
+def test_noise_that_breaks_a_silence_is_denied_before_its_trial_ends(slope: float):
+    noise = disturbance.coloured(np.random.default_rng(1), 2 * RATE, slope) * 0.05
+    gate = voice_activity(np.concatenate([np.zeros(RATE), noise, np.zeros(RATE)]))
+    assert (gate >= 0.5).sum() < vad.TRIAL / 2
+
+
 def test_a_sound_that_turns_out_no_speech_is_believed_once():
     noise = disturbance.coloured(np.random.default_rng(1), 2 * RATE, 0.0) * 0.05
     gate = voice_activity(np.concatenate([np.zeros(RATE), noise, np.zeros(RATE), noise, np.zeros(RATE)]))

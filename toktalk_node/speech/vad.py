@@ -6,8 +6,8 @@ noise against noise, hum, tones and music; its weights lie beside this file. The
 `HANGOVER` after the last speech, along a ramp of `RELEASE`.
 
 A sound that breaks a silence is let through on trial, before the network can know what it is, so that the mouth is not
-late for the first word. Where the network does not call it speech within `TRIAL`, the gate closes, and nothing is let
-through unheard for `DISTRUST`, or until there was speech for `TRUSTED`.
+late for the first word. Where the network does not call it speech within `TRIAL`, or is sure for `DENIALS` frames that
+it is none, the gate closes, and nothing is let through unheard for `DISTRUST`, or until there was speech for `TRUSTED`.
 
 Gate frame k stands for [k / 50, (k + 1) / 50) seconds and needs sound until `LOOK_AHEAD` after its end, less than the
 tokens of the same frame. Each step computes one frame alone, so that packets of any size give the same bits.
@@ -35,6 +35,8 @@ LOOK_AHEAD = (DELAY * HOP + (WINDOW - HOP) // 2) / RATE
 HANGOVER, RELEASE = 10, 5
 TRIAL, DISTRUST, TRUSTED = 18, 500, 12
 """Gate frames of 20 ms; `TRUSTED` is the length of speech that ends distrust."""
+DENIED, DENIALS = 0.01, 4
+"""Probability of speech under which a sound is surely none, and for how many frames in a row that ends a trial."""
 _QUIET, _ONSET = 2.0, 5.0
 """Level above the floor, in nepers of power, of a silence and of what breaks it."""
 _QUIET_FRAMES, _RISE_FRAMES = 8, 5
@@ -99,6 +101,7 @@ class VadState:
     quiet: int = _QUIET_FRAMES
     risen: int = 0
     trial: int = 0
+    denied: int = 0
     distrust: int = 0
     hops: int = 0
     received: int = 0
@@ -172,6 +175,7 @@ class VoiceGate:
         state.follow_level()
         state.open = probability > (self._threshold * STAY / OPEN if state.open else self._threshold)
         state.run = state.run + 1 if state.open else 0
+        state.denied = state.denied + 1 if probability < DENIED else 0
         if state.open:
             state.trial = 0
             state.distrust = 0 if state.run >= TRUSTED else state.distrust
@@ -186,7 +190,7 @@ class VoiceGate:
         """Whether a sound that just broke a silence is let through; called once a frame where speech is not known."""
         state = self.state
         if state.trial:
-            state.trial -= 1
+            state.trial = state.trial - 1 if state.denied < DENIALS else 0
             if not state.trial:
                 state.distrust, state.since = DISTRUST, HANGOVER
         elif state.heard_onset() and not state.distrust:
