@@ -32,7 +32,7 @@ from toktalk_node.motion.flow import cfm_loss, cosine_time, difference_loss, lat
 from toktalk_node.motion.model import MIN_MOTION_STD, MotionModel
 from toktalk_node.training.batches import Batch, Sampler, Windows
 from toktalk_node.training.distributed import Processes
-from toktalk_node.training.pictures import draw_validation
+from toktalk_node.training.pictures import draw_curves, draw_validation
 from toktalk_node.training.shards import DataError, MotionData
 
 LIP_SHAPES: tuple[str, ...] = tuple(
@@ -233,6 +233,7 @@ class MotionTrainer:
         try:
             checkpoint.save(self.model, folder, about, half=True)
             draw_validation(self.generate, self.data.split("valid"), folder / "valid.png")
+            draw_curves(folder / "curves.csv", folder / "curves.svg")
         finally:
             self.model.train()
             self.swap_averages()

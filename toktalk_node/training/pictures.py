@@ -1,5 +1,6 @@
-"""What a model has learnt so far, to look at: curves of a validation utterance beside the truth."""
+"""What a model has learnt so far, to look at: its losses, and curves of a validation utterance beside the truth."""
 
+import csv
 from collections.abc import Callable
 from pathlib import Path
 
@@ -45,4 +46,29 @@ def draw_validation(generate: Callable[[Tensor, Tensor | None], Tensor], data: M
     axes[0].legend(frameon=False, ncols=2, loc="upper right")
     axes[-1].set_xlabel("seconds")
     write_atomically(path, lambda temporary: figure.savefig(temporary, format="png", dpi=100))
+    return True
+
+
+def draw_curves(curves: Path, path: Path) -> bool:
+    """Draw the losses in `curves` (.csv) over steps to `path`; False without matplotlib or before the first line."""
+    try:
+        from matplotlib.figure import Figure
+    except ImportError:
+        return False
+    if not curves.is_file():
+        return False
+    with curves.open(newline="") as file:
+        rows = [{name: float(value) for name, value in row.items()} for row in csv.DictReader(file)]
+    if not rows:
+        return False
+    figure = Figure(figsize=(6, 3), layout="constrained")
+    axis = figure.subplots()
+    steps = [row["step"] for row in rows]
+    axis.plot(steps, [row["loss"] for row in rows], color="0.6", label="training")
+    axis.plot(steps, [row["valid"] for row in rows], color="#0072b2", label="validation, averaged weights")
+    axis.set(xlabel="step", ylabel="loss", yscale="log")
+    axis.spines[["top", "right"]].set_visible(False)
+    axis.legend(frameon=False)
+    kind = path.suffix.removeprefix(".")
+    write_atomically(path, lambda temporary: figure.savefig(temporary, format=kind, metadata={"Date": None}))
     return True
