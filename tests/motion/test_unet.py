@@ -126,5 +126,5 @@ def test_wrong_sizes_are_named() -> None:
         preset("mini", 8, chunk=7)
     with pytest.raises(ValueError, match="condition_width must be at least 1, not 0"):
         preset("mini", 0)
-    with pytest.raises(ValueError, match="look_ahead 30 must not exceed overlap 24"):
-        preset("mini", 8, look_ahead=30)
+    with pytest.raises(ValueError, match="look_ahead 18 must not exceed overlap 16"):
+        preset("mini", 8, look_ahead=18)

@@ -15,7 +15,7 @@ def demo(
     device: str = typer.Argument("", help="Number or part of the name of the microphone, after --mic."),
     once: bool = typer.Option(False, help="End after the speech (after 10 s of a microphone); print one line of JSON."),
     voice: str = typer.Option("en-us", help="Voice of espeak-ng for text."),
-    preset: str = typer.Option("mini", help="Motion model."),
+    preset: str = typer.Option("mini-live", help="Motion model: a name that ships, or a folder."),
     style: str = typer.Option("", help="Speaking style: NAME, a blend like warm=0.7,happiness=0.3, or CLIP.csv."),
     port: int = typer.Option(8765, help="TCP port of the viewer; 0: any free one.", min=0, max=65535),
     zmq_port: int = typer.Option(

@@ -13,6 +13,7 @@ import typer
 
 from toktalk_node.nodes import available
 
+PRESETS = ("mini", "mini-live")
 OK, OPTIONAL, MISSING = "ok", "optional", "missing"
 
 
@@ -69,10 +70,11 @@ def _weights() -> Finding:
     try:
         from toktalk_node.stream import Session
 
-        Session.load()
+        for preset in PRESETS:
+            Session.load(preset)
     except Exception as error:  # the error of the loader names the command that makes or fetches them
         return Finding("Weights", MISSING, type(error).__name__, str(error))
-    return Finding("Weights", OK, "preset mini loads")
+    return Finding("Weights", OK, f"{' and '.join(PRESETS)} load")
 
 
 def _speech() -> Finding:

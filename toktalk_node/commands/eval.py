@@ -132,7 +132,7 @@ def vad(
 @eval.command()
 def speed(
     seconds: Annotated[float, typer.Option(min=2, max=600, help="Seconds of speech.")] = 30.0,
-    preset: Annotated[str, typer.Option(help="Motion model.")] = "mini",
+    preset: Annotated[str, typer.Option(help="Motion model.")] = "mini-live",
     chunk: Annotated[float | None, typer.Option(help="Chunk in seconds; the model's own where not given.")] = None,
     steps: Annotated[int | None, typer.Option(min=1, help="Solver steps; the model's own where not given.")] = None,
     threads: Annotated[int | None, typer.Option(min=1, help="Threads of torch; its own default.")] = None,

@@ -22,9 +22,10 @@ from toktalk_node.nodes.playout import FaceFrame, Happening, Output, Playout, So
 from toktalk_node.nodes.runtime import StreamNode, run
 from toktalk_node.signals import NANOSECONDS
 from toktalk_node.stream.clips import chosen_style, is_clip
+from toktalk_node.stream.session import LIVE_PRESET
 
 PARAMETERS = (
-    Parameter("preset", "mini", "Motion model that is loaded at configure."),
+    Parameter("preset", LIVE_PRESET, "Motion model that is loaded at configure."),
     Parameter("device", "cpu", "Where the model runs, as PyTorch names it: cpu, cuda, cuda:1."),
     Parameter("threads", 1, "Threads that PyTorch may use; 0 leaves its own choice.", 0, 64),
     Parameter("seed", 0, "Seed of the noise that motion starts from.", 0, 2**31 - 1),

@@ -34,6 +34,8 @@ if TYPE_CHECKING:
     from toktalk_node.motion.style import Style
     from toktalk_node.tokens.base import Tokenizer
 
+LIVE_PRESET = "mini-live"
+"""The motion model for a stream that must keep up on one CPU core: one pass per step, without guidance."""
 WEIGHTS = Path(__file__).resolve().parent.parent / "weights"
 """Where the weights that ship with the package lie: `phonetic` and one folder per motion preset."""
 REST_SECONDS = 0.2
