@@ -13,9 +13,9 @@ from toktalk_node.training.named import clip
 OPENING = INDEX["jawOpen"], INDEX["mouthClose"]
 
 
-@pytest.fixture(scope="module")
-def session() -> Session:
-    return Session.load()
+@pytest.fixture(scope="module", params=["mini", "mini-live"])
+def session(request) -> Session:
+    return Session.load(request.param)
 
 
 @pytest.fixture(scope="module")
