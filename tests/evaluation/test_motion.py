@@ -20,8 +20,9 @@ from toktalk_node.motion.adapter import Adapter, AdapterConfig
 from toktalk_node.motion.config import MotionConfig
 from toktalk_node.motion.decoder import MotionDecoder, decode
 from toktalk_node.motion.model import MotionModel
+from toktalk_node.stream import adapted
 from toktalk_node.stream.session import WEIGHTS
-from toktalk_node.tokens import adapted, phonetic
+from toktalk_node.tokens import phonetic
 
 TEXTS = ["My big map is on the table.", "Bob put five good fish on the moon.", "We keep a cow at the farm."]
 test_cases.__test__ = False

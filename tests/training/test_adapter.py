@@ -16,8 +16,9 @@ from toktalk_node.motion.adapter import AdapterConfig
 from toktalk_node.motion.checkpoint import CheckpointError
 from toktalk_node.motion.config import MotionConfig
 from toktalk_node.motion.model import MotionModel
-from toktalk_node.tokens import adapted, codec, phonetic
-from toktalk_node.tokens.adapted import DirectConditions, condition_space, condition_stream
+from toktalk_node.stream import adapted
+from toktalk_node.stream.adapted import DirectConditions, condition_space, condition_stream
+from toktalk_node.tokens import codec, phonetic
 from toktalk_node.tokens.base import TokenSpace
 from toktalk_node.tokens.codec import CodecConfig, CodecModel
 from toktalk_node.tokens.phonetic import TokenizerError

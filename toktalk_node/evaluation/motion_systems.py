@@ -145,7 +145,7 @@ def adapted_conditions(folder: Path, shipped: Path) -> Callable[[MotionCase], Te
     The tokenizer's weights lie in the folder of its space's name beside the adapter's, or else in `shipped`.
     Raises TokenizerError or ValueError.
     """
-    from toktalk_node.tokens import adapted
+    from toktalk_node.stream import adapted
 
     try:
         space = str(json.loads((folder / adapted.CONFIG_FILE).read_text())["config"]["source_space"])

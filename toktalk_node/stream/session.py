@@ -27,7 +27,7 @@ from toktalk_node.signals import NANOSECONDS, FaceChunk, TokenChunk
 from toktalk_node.speech.resample import Resampler
 from toktalk_node.speech.source import check_rate, clean
 from toktalk_node.speech.vad import VoiceGate
-from toktalk_node.tokens.adapted import condition_space, condition_stream
+from toktalk_node.stream.adapted import condition_space, condition_stream
 
 if TYPE_CHECKING:
     from toktalk_node.motion.decoder import MotionDecoder

@@ -22,7 +22,7 @@ from toktalk_node.motion import checkpoint
 from toktalk_node.motion.adapter import Adapter, AdapterConfig
 from toktalk_node.motion.flow import cfm_loss, cosine_time, straight_path
 from toktalk_node.motion.model import MIN_CONDITION_STD, MotionModel
-from toktalk_node.tokens import adapted
+from toktalk_node.stream import adapted
 from toktalk_node.training.adapter_pairs import Pair, Pairs
 from toktalk_node.training.distributed import Processes
 from toktalk_node.training.motion import MotionTrainer
