@@ -161,3 +161,19 @@ def test_the_command_trains_resumes_and_says_what_is_missing(tmp_path: Path) -> 
     second = runner.invoke(command, [*arguments, "--steps", "3", "--resume"])
     assert second.exit_code == 0 and "done: step 3" in second.output, second.output
     assert load(out).config.token_space == "phonetic"
+
+
+def test_flame_faces_are_trained_as_they_are(tmp_path: Path) -> None:
+    generator = torch.Generator().manual_seed(0)
+    items = [
+        Utterance(f"u{i}", "train", torch.randn(80, 3, generator=generator), torch.randn(80, 56, generator=generator))
+        for i in range(4)
+    ]
+    write_shard(tmp_path / "a.safetensors", items, space="phonetic", fps=50, face="flame-50")
+    data = read_shards(tmp_path)
+    trainer = MotionTrainer(data, tiny(face=data.face), TrainingConfig(windows=SMALL, steps=2))
+    while trainer.share() < 1:
+        assert trainer.train_step() > 0
+    trainer.save(tmp_path / "run")
+    motion = decode(MotionDecoder(load(tmp_path / "run")), torch.randn(20, 3, generator=generator))
+    assert motion.shape == (20, 56) and motion.min() < 0, "coefficients have a sign, and are not clamped as weights are"

@@ -18,7 +18,7 @@ from toktalk_node.speech.phones import Phone
 from toktalk_node.tokens import codec
 from toktalk_node.tokens.codec import SAMPLES, CodecConfig, CodecModel, CodecTokenizer
 from toktalk_node.tokens.codec_sound import BANDS, OVERLAP, SAMPLE_RATE, Source, log_mel
-from toktalk_node.tokens.phonetic import TokenizerError
+from toktalk_node.tokens.files import TokenizerError
 from toktalk_node.training.codec import Spoken, Taught, codec_loss, pitch, save_codec
 
 TINY = CodecConfig(channels=(16, 16, 24, 32), layers=1, heads=2, context=4, codebooks=3, size=32, code_width=8)

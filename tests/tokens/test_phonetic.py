@@ -11,7 +11,8 @@ from toktalk_node.speech import espeak
 from toktalk_node.speech.phones import INDEX
 from toktalk_node.stream.session import WEIGHTS
 from toktalk_node.tokens import phonetic
-from toktalk_node.tokens.phonetic import SAMPLES, PhoneticTokenizer, TokenizerError
+from toktalk_node.tokens.files import TokenizerError
+from toktalk_node.tokens.phonetic import SAMPLES, PhoneticTokenizer
 
 
 @pytest.fixture(scope="module")

@@ -21,7 +21,7 @@ from toktalk_node.stream.adapted import DirectConditions, condition_space, condi
 from toktalk_node.tokens import codec, phonetic
 from toktalk_node.tokens.base import TokenSpace
 from toktalk_node.tokens.codec import CodecConfig, CodecModel
-from toktalk_node.tokens.phonetic import TokenizerError
+from toktalk_node.tokens.files import TokenizerError
 from toktalk_node.training.adapter import AdapterTrainer, AdapterTraining
 from toktalk_node.training.adapter_pairs import (
     Pair,

@@ -49,7 +49,7 @@ def lips(
     from toktalk_node.evaluation.systems import OURS, TOKTALK
     from toktalk_node.evaluation.systems import system as load
     from toktalk_node.motion.checkpoint import CheckpointError
-    from toktalk_node.tokens.phonetic import TokenizerError
+    from toktalk_node.tokens.files import TokenizerError
 
     errors = Console(stderr=True)
     session = {"preset": preset, "seed": seed}

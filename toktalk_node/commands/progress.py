@@ -66,7 +66,7 @@ def run_training(trainer: "MotionTrainer", out: Path, name: str) -> bool:
 def failing_clearly() -> Iterator[None]:
     """Errors of input become one line and exit status 1; Ctrl-C becomes exit status 130."""
     from toktalk_node.motion.checkpoint import CheckpointError
-    from toktalk_node.tokens.phonetic import TokenizerError
+    from toktalk_node.tokens.files import TokenizerError
     from toktalk_node.training.shards import DataError
 
     try:

@@ -40,7 +40,7 @@ def render(
     from toktalk_node.motion.checkpoint import CheckpointError
     from toktalk_node.stream import Session
     from toktalk_node.stream.clips import chosen_style
-    from toktalk_node.tokens.phonetic import TokenizerError
+    from toktalk_node.tokens.files import TokenizerError
 
     console = Console(stderr=True, highlight=False)
     try:

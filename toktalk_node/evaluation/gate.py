@@ -2,7 +2,8 @@
 
 Speech counts while a phone sounds; a share of 1 means that the gate stood open (≥ ½) for all of it. Sounds without
 speech count from one second after their start, when the gate has settled; a share of 0 means that it never opened.
-Music is played by instruments that training never hears (training/music.py), where FluidSynth is here.
+Music is played by instruments that `toktalk train vad` keeps out (training/music.py), where FluidSynth is here; the
+gate that ships is older than that rule, and may have heard them.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence

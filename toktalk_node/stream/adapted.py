@@ -15,12 +15,11 @@ from typing import Any, Protocol
 
 import numpy as np
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file
+from torch import Tensor
 
 from toktalk_node.motion.adapter import Adapter, AdapterConfig, AdapterStream
+from toktalk_node.tokens import files
 from toktalk_node.tokens.base import Tokenizer, TokenStream
-from toktalk_node.tokens.phonetic import TokenizerError
 
 FORMAT = "toktalk-adapter"
 VERSION = 1
@@ -132,27 +131,12 @@ def load(folder: str | Path, source: Tokenizer) -> AdaptedTokenizer:
 
     Raises TokenizerError where files are missing, damaged, of another version, or made for another tokenizer.
     """
-    folder = Path(folder)
-    remedy = f"Train one with `toktalk train adapter --space {source.space.name} --out {folder}`."
-    try:
-        about = json.loads((folder / CONFIG_FILE).read_text())
-        tensors = load_file(folder / WEIGHTS_FILE)
-    except FileNotFoundError as error:
-        missing = Path(error.filename or WEIGHTS_FILE).name
-        raise TokenizerError(f"no adapter in {folder}: {missing} is missing. {remedy}") from error
-    except (OSError, ValueError, SafetensorError) as error:
-        raise TokenizerError(f"the adapter in {folder} is damaged ({error}). {remedy}") from error
-    if not isinstance(about, dict) or (about.get("format"), about.get("version")) != (FORMAT, VERSION):
-        found = f"{about.get('format')} version {about.get('version')}" if isinstance(about, dict) else "not an adapter"
-        raise TokenizerError(
-            f"{folder / CONFIG_FILE} is {found}, but this program reads {FORMAT} version {VERSION}. {remedy}"
-        )
-    try:
-        adapter = Adapter(AdapterConfig(**about["config"]))
-        adapter.load_state_dict({name: value.float() for name, value in tensors.items()})
-    except (KeyError, TypeError, ValueError, RuntimeError) as error:
-        raise TokenizerError(f"the weights in {folder} do not fit {CONFIG_FILE} ({error}). {remedy}") from error
-    try:
+
+    def build(config: dict[str, Any], tensors: dict[str, Tensor]) -> AdaptedTokenizer:
+        adapter = Adapter(AdapterConfig(**config))
+        adapter.load_state_dict(tensors)
         return AdaptedTokenizer(source, adapter)
-    except ValueError as error:
-        raise TokenizerError(f"{folder}: {error}. {remedy}") from error
+
+    kind = files.Kind("adapter", FORMAT, VERSION, WEIGHTS_FILE, CONFIG_FILE)
+    remedy = f"Train one with `toktalk train adapter --space {source.space.name} --out {folder}`."
+    return files.read(kind, Path(folder), remedy, build)

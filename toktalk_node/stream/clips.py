@@ -22,7 +22,7 @@ def chosen_style(session: "Session", text: str) -> "str | Style":
     if not is_clip(text):
         return text
     try:
-        clip = livelink.read(text)
+        clip = livelink.read(text, missing=True)
         return session.style_of(clip.motion, clip.fps)
     except OSError as error:
         raise ValueError(f"the style clip {text} cannot be read: {error.strerror}") from error

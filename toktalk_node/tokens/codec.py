@@ -20,15 +20,13 @@ from typing import Any
 
 import numpy as np
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 from torch import Tensor, nn
 
+from toktalk_node.tokens import files
 from toktalk_node.tokens.base import TokenSpace
 from toktalk_node.tokens.codec_layers import CausalConv, CausalTransformer, Doubling, Memory, Residual, Sequence
 from toktalk_node.tokens.codec_quantizer import Quantized, SplitQuantizer
 from toktalk_node.tokens.codec_sound import BANDS, HIGHEST, HOP, LOWEST, OVERLAP, SAMPLE_RATE, Source, log_mel
-from toktalk_node.tokens.phonetic import TokenizerError
 
 SPACE = "codec"
 FORMAT = "toktalk-codec"
@@ -231,25 +229,11 @@ def config_json(config: CodecConfig, training: dict[str, Any]) -> str:
 
 def load(folder: str | Path) -> CodecTokenizer:
     """Read the codec in `folder`. Raises TokenizerError where files are missing, damaged or of another version."""
-    folder = Path(folder)
-    remedy = f"Train one with `toktalk train codec --out {folder}`."
-    try:
-        about = json.loads((folder / CONFIG_FILE).read_text())
-        tensors = load_file(folder / WEIGHTS_FILE)
-    except FileNotFoundError as error:
-        missing = Path(error.filename or WEIGHTS_FILE).name
-        raise TokenizerError(f"no codec in {folder}: {missing} is missing. {remedy}") from error
-    except (OSError, ValueError, SafetensorError) as error:
-        raise TokenizerError(f"the codec in {folder} is damaged ({error}). {remedy}") from error
-    if not isinstance(about, dict) or (about.get("format"), about.get("version")) != (FORMAT, VERSION):
-        found = f"{about.get('format')} version {about.get('version')}" if isinstance(about, dict) else "not a codec"
-        raise TokenizerError(
-            f"{folder / CONFIG_FILE} is {found}, but this program reads {FORMAT} version {VERSION}. {remedy}"
-        )
-    try:
-        config = CodecConfig(**{**about["config"], "channels": tuple(about["config"]["channels"])})
-        model = CodecModel(config)
-        model.load_state_dict({name: value.float() for name, value in tensors.items()})
-    except (KeyError, TypeError, ValueError, RuntimeError) as error:
-        raise TokenizerError(f"the weights in {folder} do not fit {CONFIG_FILE} ({error}). {remedy}") from error
-    return CodecTokenizer(model)
+
+    def build(config: dict[str, Any], tensors: dict[str, Tensor]) -> CodecTokenizer:
+        model = CodecModel(CodecConfig(**{**config, "channels": tuple(config["channels"])}))
+        model.load_state_dict(tensors)
+        return CodecTokenizer(model)
+
+    kind = files.Kind("codec", FORMAT, VERSION, WEIGHTS_FILE, CONFIG_FILE)
+    return files.read(kind, Path(folder), f"Train one with `toktalk train codec --out {folder}`.", build)

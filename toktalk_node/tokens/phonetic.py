@@ -17,10 +17,9 @@ from typing import Any
 
 import numpy as np
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 from torch import Tensor
 
+from toktalk_node.tokens import files
 from toktalk_node.tokens.acoustic import DELTA_AHEAD, AcousticModel, differences
 from toktalk_node.tokens.base import TokenSpace
 from toktalk_node.tokens.frontend import (
@@ -44,10 +43,6 @@ WEIGHTS_FILE = "tokens.safetensors"
 CONFIG_FILE = "tokens.json"
 SAMPLES = FRAMES_PER_TOKEN * HOP
 """Samples per token."""
-
-
-class TokenizerError(Exception):
-    """A tokenizer's files cannot be read; the message says why and which command makes them."""
 
 
 @dataclass(frozen=True)
@@ -206,25 +201,11 @@ def config_json(config: PhoneticConfig, training: dict[str, Any]) -> str:
 
 def load(folder: str | Path) -> PhoneticTokenizer:
     """Read the tokenizer in `folder`. Raises TokenizerError where files are missing, damaged or of another version."""
-    folder = Path(folder)
-    remedy = f"Train one with `toktalk train tokens --out {folder}`."
-    try:
-        about = json.loads((folder / CONFIG_FILE).read_text())
-        tensors = load_file(folder / WEIGHTS_FILE)
-    except FileNotFoundError as error:
-        missing = Path(error.filename or WEIGHTS_FILE).name
-        raise TokenizerError(f"no tokenizer in {folder}: {missing} is missing. {remedy}") from error
-    except (OSError, ValueError, SafetensorError) as error:
-        raise TokenizerError(f"the tokenizer in {folder} is damaged ({error}). {remedy}") from error
-    if about.get("format") != FORMAT or about.get("version") != VERSION:
-        raise TokenizerError(
-            f"{folder / CONFIG_FILE} is {about.get('format')} version {about.get('version')}, "
-            f"but this program reads {FORMAT} version {VERSION}. {remedy}"
-        )
-    try:
-        config = PhoneticConfig(**{**about["config"], "levels": tuple(about["config"]["levels"])})
-        model = PhoneticModel(config)
-        model.load_state_dict({name: value.float() for name, value in tensors.items()})
-    except (KeyError, TypeError, ValueError, RuntimeError) as error:
-        raise TokenizerError(f"the weights in {folder} do not fit {CONFIG_FILE} ({error}). {remedy}") from error
-    return PhoneticTokenizer(model)
+
+    def build(config: dict[str, Any], tensors: dict[str, Tensor]) -> PhoneticTokenizer:
+        model = PhoneticModel(PhoneticConfig(**{**config, "levels": tuple(config["levels"])}))
+        model.load_state_dict(tensors)
+        return PhoneticTokenizer(model)
+
+    kind = files.Kind("tokenizer", FORMAT, VERSION, WEIGHTS_FILE, CONFIG_FILE)
+    return files.read(kind, Path(folder), f"Train one with `toktalk train tokens --out {folder}`.", build)
