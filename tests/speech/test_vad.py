@@ -5,13 +5,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from toktalk_node.evaluation.alarms import SIGNALS
 from toktalk_node.speech import vad
 from toktalk_node.speech.phones import SILENCE
 from toktalk_node.speech.resample import resample
 from toktalk_node.speech.vad import FPS, RATE, VoiceGate, voice_activity
 from toktalk_node.stream.session import WEIGHTS
 from toktalk_node.tokens import phonetic
-from toktalk_node.training import disturbance
+from toktalk_node.training import disturbance, music
+from toktalk_node.training.vad import features
 
 VOICES = ["en-us", "en-us+f2", "en-us+m3", "en-us+f5"]
 
@@ -69,8 +71,21 @@ def test_speech_in_noise_opens_the_gate(spoken, slope: float):
     assert (gate[said] >= 0.5).mean() > 0.9
 
 
+def test_speech_over_music_opens_the_gate(spoken):
+    opened = []
+    for number, (samples, said) in enumerate(spoken.values()):
+        behind = disturbance.chords(np.random.default_rng(number), len(samples)) * 10 ** (-10 / 20)
+        opened.append((voice_activity((samples + behind) * 0.05)[said] >= 0.5).mean())
+    assert np.mean(opened) > 0.9
+
+
 @pytest.mark.parametrize(
-    "maker", [disturbance.coloured, disturbance.hum, disturbance.chords, disturbance.sweep], ids=lambda m: m.__name__
+    "maker",
+    [
+        *(disturbance.coloured, disturbance.hum, disturbance.engine, disturbance.sweep, disturbance.tones),
+        *(disturbance.alarm, disturbance.melody, disturbance.chords),
+    ],
+    ids=lambda maker: maker.__name__,
 )
 @pytest.mark.parametrize("level", [-50, -10])
 def test_sounds_that_are_not_speech_leave_the_gate_shut(maker, level: int):
@@ -79,6 +94,35 @@ def test_sounds_that_are_not_speech_leave_the_gate_shut(maker, level: int):
         sound = maker(np.random.default_rng([7, seed]), 8 * RATE) * 10 ** (level / 20)
         opened.append(voice_activity(np.clip(sound, -1, 1))[2 * FPS :].mean())
     assert np.mean(opened) < 0.08
+
+
+@pytest.mark.parametrize("kind", SIGNALS)
+def test_alarms_leave_the_gate_shut(kind: str):
+    time = np.arange(6 * RATE) / RATE
+    gates = [voice_activity(disturbance.unit(signal(time)) * 0.1)[FPS:] for signal in SIGNALS[kind]]
+    assert np.mean([(gate >= 0.5).mean() for gate in gates]) < 0.06
+
+
+@pytest.mark.skipif(not music.available(), reason="FluidSynth or its SoundFont is not here")
+def test_instruments_that_training_never_heard_leave_the_gate_shut():
+    rng = np.random.default_rng(3)
+    families = ("organ", "guitar", "strings", "reed", "flute")
+    scores = [music.solo(rng, 6.0, music.KEPT_OUT[family]) for family in families]
+    played = disturbance.unit(music.play(scores).astype(np.float64)) * 0.05
+    assert (voice_activity(played)[FPS:] >= 0.5).mean() < 0.06
+
+
+def test_training_sees_the_features_that_the_stream_computes(monkeypatch: pytest.MonkeyPatch):
+    heard, step = [], vad._gru
+
+    def listen(w: dict[str, np.ndarray], x: np.ndarray, hidden: np.ndarray) -> np.ndarray:
+        heard.append(x * w["scale"] + w["mean"])
+        return step(w, x, hidden)
+
+    monkeypatch.setattr(vad, "_gru", listen)
+    samples = disturbance.melody(np.random.default_rng(0), RATE) * 0.05
+    VoiceGate().push(samples)
+    np.testing.assert_allclose(heard, features(samples)[: len(heard)], atol=1e-6)
 
 
 def test_the_first_word_after_a_silence_is_not_clipped(spoken):

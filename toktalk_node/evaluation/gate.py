@@ -2,8 +2,9 @@
 
 Speech counts while a phone sounds; a share of 1 means that the gate stood open (≥ ½) for all of it. Sounds without
 speech count from one second after their start, when the gate has settled; a share of 0 means that it never opened.
-Music is played by instruments that `toktalk train vad` keeps out (training/music.py), where FluidSynth is here; the
-gate that ships is older than that rule, and may have heard them.
+Judged and trained on are never the same sounds: music is played by instruments that `toktalk train vad` keeps out
+(training/music.py), where FluidSynth is here; alarms by standard (alarms.py) are none that training makes; and made
+sounds are of seeds that it does not take.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -13,12 +14,14 @@ from pathlib import Path
 
 import numpy as np
 
+from toktalk_node.corpus.augment import reverberate
 from toktalk_node.speech.files import read_audio
 from toktalk_node.speech.phones import SILENCE
 from toktalk_node.speech.resample import resample
 from toktalk_node.speech.vad import FPS, RATE, voice_activity
 from toktalk_node.training import disturbance, music
 
+from . import alarms
 from .data import SOUNDS, Utterance
 
 SETTLED = 1.0
@@ -54,6 +57,7 @@ def _said(utterance: Utterance, rate: int, count: int, factor: float = 1.0) -> n
 def speech_shares(utterances: Iterable[Utterance], advance: Callable[[], None] = lambda: None) -> list[Share]:
     """The gate over speech: at three levels, as a child's voice, in noise 20 and 10 dB below it, and over music."""
     opened: dict[str, list[int]] = {}
+    band = _band() if music.available() else None
 
     def hear(condition: str, samples: np.ndarray, said: np.ndarray) -> None:
         gate = voice_activity(np.clip(samples, -1, 1))[: len(said)] >= 0.5
@@ -78,8 +82,19 @@ def speech_shares(utterances: Iterable[Utterance], advance: Callable[[], None] =
         played = disturbance.chords(rng, len(unit))
         for snr in (10, 0):
             hear(f"over music, {snr} dB", (unit + played * 10 ** (-snr / 20)) * 10 ** (-25 / 20), said)
+        if band is not None:
+            behind = disturbance.unit(np.resize(np.roll(band, -int(rng.integers(len(band)))), len(unit)))
+            for snr in (10, 0):
+                hear(f"over a band, {snr} dB", (unit + behind * 10 ** (-snr / 20)) * 10 ** (-25 / 20), said)
         advance()
     return [Share(name, True, yes / max(all_, 1), all_ / FPS) for name, (yes, all_) in opened.items()]
+
+
+def _band() -> np.ndarray:
+    """A minute of pieces for the instruments that are kept out."""
+    rng, kept = np.random.default_rng([SEED, 99]), list(music.KEPT_OUT.values())
+    scores = [partial(music.score, programs=kept), partial(music.band, programs=kept)] * 3
+    return np.concatenate([disturbance.unit(music.play([score(rng, SECONDS)]).astype(np.float64)) for score in scores])
 
 
 SOUNDS_WITHOUT_SPEECH: tuple[tuple[str, disturbance.Maker], ...] = (
@@ -89,7 +104,9 @@ SOUNDS_WITHOUT_SPEECH: tuple[tuple[str, disturbance.Maker], ...] = (
     ("swelling noise", disturbance.swelling),
     ("hum", disturbance.hum),
     ("engines", disturbance.engine),
-    ("sweeps and sirens", disturbance.sweep),
+    ("sweeps", disturbance.sweep),
+    ("gliding tones", disturbance.siren),
+    ("drum machines", disturbance.groove),
     ("tones", disturbance.tones),
     ("alarms and telephone keys", disturbance.alarm),
     ("melodies", disturbance.melody),
@@ -100,7 +117,7 @@ SOUNDS_WITHOUT_SPEECH: tuple[tuple[str, disturbance.Maker], ...] = (
 
 def sounds_without_speech() -> int:
     """How many kinds of sound `noise_shares` and `music_shares` measure."""
-    return len(SOUNDS_WITHOUT_SPEECH) + (len(music.KEPT_OUT) + 2 if music.available() else 0)
+    return len(SOUNDS_WITHOUT_SPEECH) + len(alarms.SIGNALS) + (len(music.KEPT_OUT) + 3 if music.available() else 0)
 
 
 def _settled(sounds: Iterable[np.ndarray]) -> tuple[float, float]:
@@ -112,7 +129,7 @@ def _settled(sounds: Iterable[np.ndarray]) -> tuple[float, float]:
 
 
 def noise_shares(seed: int = SEED, repeats: int = 3, advance: Callable[[], None] = lambda: None) -> list[Share]:
-    """The gate over silence and over made sounds at four levels, with seeds that training does not use."""
+    """The gate over silence, over made sounds at four levels, and over alarms, plain at −20 dBFS and in a room."""
     out = [Share("silence", False, *_settled([np.zeros(int(SECONDS * RATE))]))]
     for number, (name, maker) in enumerate(SOUNDS_WITHOUT_SPEECH):
         sounds = [
@@ -122,11 +139,18 @@ def noise_shares(seed: int = SEED, repeats: int = 3, advance: Callable[[], None]
         ]
         out.append(Share(name, False, *_settled(sounds)))
         advance()
+    time = np.arange(int(SECONDS * RATE)) / RATE
+    for number, (name, signals) in enumerate(alarms.SIGNALS.items()):
+        rng = np.random.default_rng([seed, 50, number])
+        plain = [disturbance.unit(signal(time)) for signal in signals]
+        heard = [disturbance.unit(reverberate(signal, rng)) + rng.standard_normal(len(time)) / 100 for signal in plain]
+        out.append(Share(name, False, *_settled([*(0.1 * s for s in plain), *(0.05 * s for s in heard)])))
+        advance()
     return out
 
 
 def music_shares(seconds: float = SECONDS, advance: Callable[[], None] = lambda: None) -> Iterator[Share]:
-    """The gate over one kept-out instrument of each family, two solos and two scores, drums and bands at −20 dBFS.
+    """The gate over one kept-out instrument of each family, two solos and two scores, over drums and bands at −20 dBFS.
 
     Nothing where FluidSynth is missing.
     """
@@ -146,6 +170,7 @@ def music_shares(seconds: float = SECONDS, advance: Callable[[], None] = lambda:
         yield measured(f"music: {family}", number, [alone, alone, together, together])
     yield measured("music: drums", len(kept), [music.drums] * 3)
     yield measured("music: bands", len(kept) + 1, [partial(music.score, programs=kept, drums=True)] * 6)
+    yield measured("music: dense bands", len(kept) + 2, [partial(music.band, programs=kept)] * 6)
 
 
 def folder_shares(folder: Path, seconds: float = 30.0) -> Iterator[Share]:

@@ -6,6 +6,7 @@ Each maker takes a random generator and a number of samples at 16 kHz, and gives
 from collections.abc import Callable
 
 import numpy as np
+from scipy.signal import iirpeak, lfilter
 
 RATE = 16_000
 Maker = Callable[[np.random.Generator, int], np.ndarray]
@@ -100,6 +101,36 @@ def alarm(rng: np.random.Generator, count: int) -> np.ndarray:
         number += 1
         at += pulse + (0 if number % group else pause)
     return unit(out)
+
+
+def siren(rng: np.random.Generator, count: int) -> np.ndarray:
+    """A tone with harmonics that rises and falls again and again, or leaps, some ten times a minute to ten a second."""
+    rate, time = np.exp(rng.uniform(np.log(0.15), np.log(10))), np.arange(count) / RATE
+    phase = (time * rate + rng.random()) % 1
+    peak = rng.uniform(0.05, 0.95)
+    shape = (
+        np.minimum(phase / peak, (1 - phase) / (1 - peak)),
+        0.5 - 0.5 * np.cos(2 * np.pi * phase),
+        (phase < peak).astype(float),
+    )[rng.integers(3)]
+    low = rng.uniform(np.log(180), np.log(1500))
+    curve = np.exp(np.minimum(low + rng.uniform(0.1, 1.4) * shape, np.log(3800)))
+    weights = _timbre(rng, curve.max()) if rng.random() < 0.7 else np.ones(1)
+    turns = 2 * np.pi * np.cumsum(curve) / RATE
+    wave = sum(w * np.sin(k * turns) for k, w in enumerate(weights, 1))
+    if rng.random() < 0.3:
+        wave *= (time * rng.uniform(0.3, 4)) % 1 < rng.uniform(0.3, 0.9)
+    return unit(unit(wave) + rng.uniform(0, 0.1) * coloured(rng, count))
+
+
+def ringing(rng: np.random.Generator, count: int) -> np.ndarray:
+    """A struck or buzzing bell: inharmonic partials that a clapper excites 5 to 40 times a second, with pauses."""
+    time = np.arange(count) / RATE
+    partials = np.exp(rng.uniform(np.log(300), np.log(6000), rng.integers(2, 8)))
+    since = (time * rng.uniform(5, 40)) % 1
+    wave = sum(rng.uniform(0.2, 1) * np.sin(2 * np.pi * f * time + rng.uniform(0, 7)) for f in partials)
+    wave *= np.exp(-rng.uniform(0, 3) * since)
+    return unit(wave * ((time / rng.uniform(0.3, 4) + rng.random()) % 1 < rng.choice([1.0, rng.uniform(0.2, 0.9)])))
 
 
 def melody(rng: np.random.Generator, count: int) -> np.ndarray:
@@ -199,6 +230,46 @@ def chords(rng: np.random.Generator, count: int) -> np.ndarray:
     return unit(out)
 
 
+def beats(rng: np.random.Generator, count: int) -> np.ndarray:
+    """A drum machine: two to six sounds, each a falling tone and noise, in a bar of sixteenths that repeats."""
+    step, swing = RATE * rng.uniform(0.08, 0.2), rng.choice([0.0, rng.uniform(0, 0.3)])
+    starts = ((np.arange(int(count / step) + 1) + swing * (np.arange(int(count / step) + 1) % 2)) * step).astype(int)
+    out = np.zeros(count + RATE)
+    for _ in range(rng.integers(2, 7)):
+        length = int(RATE * np.exp(rng.uniform(np.log(0.03), np.log(0.6))))
+        time = np.arange(length) / RATE
+        low, fall = np.exp(rng.uniform(np.log(40), np.log(500))), rng.uniform(0, 8)
+        tone = np.sin(2 * np.pi * (low * time + fall * (1 - np.exp(-time * rng.uniform(10, 60)))))
+        share = rng.choice([0.0, rng.random(), 1.0])
+        burst = share * unit(tone) + (1 - share) * banded(rng, RATE)[:length]
+        burst *= np.geomspace(1, 10 ** -rng.uniform(1, 3), length)
+        loud = rng.uniform(0.2, 1, 16) * (rng.random(16) < rng.choice([0.12, 0.25, 0.5, 0.9]))
+        for start, level in zip(starts, np.resize(loud, len(starts)), strict=True):
+            if level and start < count:
+                out[start : start + length] += level * rng.uniform(0.7, 1) * burst
+    return unit(out[:count])
+
+
+def groove(rng: np.random.Generator, count: int) -> np.ndarray:
+    """A drum machine, a buzzing line through a filter that opens and shuts with its notes or slowly, and some noise."""
+    length = int(RATE * rng.choice([1, 2, 4]) * rng.uniform(0.08, 0.2))
+    number = count // length + 1
+    scale = rng.choice([0, 0, 3, 5, 7, 10, 12], rng.choice([4, 8, 16]))
+    notes = np.exp(rng.uniform(np.log(45), np.log(250))) * 2 ** (np.resize(scale, number) / 12)
+    phase = np.cumsum(np.repeat(notes, length)[:count]) / RATE % 1
+    wave = 2 * phase - 1 if rng.random() < 0.5 else np.sign(phase - rng.uniform(0.2, 0.5))
+    time = np.arange(count)
+    by_note = np.exp(-rng.uniform(1, 5) * (time % length) / length)
+    opened = by_note if rng.random() < 0.5 else 0.5 + 0.5 * np.sin(2 * np.pi * rng.uniform(0.1, 6) * time / RATE)
+    low, high = (
+        lfilter(*iirpeak(f, rng.uniform(1, 6), fs=RATE), wave)
+        for f in np.sort(np.exp(rng.uniform(np.log(100), np.log(3000), 2)))
+    )
+    line = unit((1 - opened) * unit(low) + opened * unit(high)) * by_note ** rng.choice([0.0, 0.5, 1.0])
+    line *= np.repeat(rng.random(number) < rng.uniform(0.5, 1), length)[:count]
+    return unit(beats(rng, count) + rng.uniform(0.2, 1.2) * line + rng.uniform(0, 0.15) * coloured(rng, count))
+
+
 def clicks(rng: np.random.Generator, count: int) -> np.ndarray:
     """Knocks, keys and clatter: short decaying bursts at random times."""
     out = np.zeros(count)
@@ -213,6 +284,7 @@ STEADY: tuple[Maker, ...] = (coloured, banded, swelling, hum)
 """What speech may be heard in."""
 MAKERS: tuple[Maker, ...] = (
     *(coloured, banded, swelling, hum, engine, clicks, sweep, sweep),
-    *(tones, tones, alarm, alarm, melody, melody, melody, chords, chords),
+    *(tones, tones, alarm, alarm, alarm, siren, siren, ringing, melody, melody, melody, chords, chords),
+    *(beats, beats, groove, groove, groove),
 )
 """Everything; what stands twice comes twice as often."""

@@ -80,6 +80,32 @@ def score(
     return _file(events, tempo)
 
 
+def band(rng: np.random.Generator, seconds: float, programs: Sequence[int] = PROGRAMS) -> bytes:
+    """Three to seven instruments at once, each with a bar of its own that repeats, and mostly drums: a dense mix."""
+    tempo, key = rng.uniform(70, 180), int(rng.integers(36, 48))
+    scale = _MAJOR if rng.random() < 0.6 else _MINOR
+    degrees = rng.choice([0, 1, 3, 4, 5], 4)
+    bars = int(seconds * tempo / 240) + 1
+    events: list[_Event] = []
+    for number in range(rng.integers(3, 8)):
+        channel = number + (number >= _DRUM_CHANNEL)
+        volume, room = int(rng.integers(60, 128)), int(rng.integers(0, 128))
+        events += [(0, bytes([0xC0 + channel, int(rng.choice(programs))]))]
+        events += [(0, bytes([0xB0 + channel, 7, volume])), (0, bytes([0xB0 + channel, 91, room]))]
+        steps = np.flatnonzero(rng.random(16) < rng.choice([0.15, 0.3, 0.6]))
+        steps = steps if len(steps) else np.zeros(1, int)
+        octave, length, walk = int(rng.integers(0, 4)), float(rng.choice([0.2, 0.5, 1.0, 3.0])), rng.integers(0, 7, 16)
+        tones = [0] if number == 0 or rng.random() < 0.3 else [0, 2, 4] if rng.random() < 0.5 else None
+        for bar, step in ((bar, step) for bar in range(bars) for step in steps):
+            for tone in [int(walk[step])] if tones is None else tones:
+                degree = int(degrees[bar % 4]) + tone
+                pitch = key + scale[degree % 7] + 12 * (degree // 7 + octave)
+                events += _note(channel, pitch, 4 * bar + step / 4, length, int(rng.integers(60, 127)))
+    for _ in range(int(rng.choice([0, 1, 2, 3]))):
+        events += _beats(rng, 4 * bars)
+    return _file(events, tempo)
+
+
 def solo(rng: np.random.Generator, seconds: float, program: int) -> bytes:
     """One instrument in the range of voices (98 to 784 Hz): notes of 0.1 to 1.5 s, with swells, vibrato and glides."""
     events = [(0, bytes([0xC0, program]))]
