@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from toktalk_node.corpus.events import laughs
 from toktalk_node.corpus.grammar import expand
 from toktalk_node.corpus.languages import LANGUAGES
 from toktalk_node.corpus.phonesets import CATALAN, CZECH, FINNISH, INDIC, ITALIAN, RADIO, RUSSIAN, to_phones
@@ -52,3 +53,12 @@ def test_segments_become_phones_that_cover_the_sound():
     ]
     with pytest.raises(ValueError, match="'zz'"):
         to_phones([("zz", 0.1)], RADIO, 0.2)
+
+
+def test_one_english_text_in_two_dozen_laughs_and_its_phones_are_a_bout():
+    texts = [text_for("en", np.random.default_rng(i)) for i in range(1200)]
+    laughing = [t for t in texts if "ha ha" in t.lower() or "he he" in t.lower() or "ho ho" in t.lower()]
+    assert 25 < len(laughing) < 80
+    assert {t.lower().startswith(("ha ha", "he he", "ho ho")) for t in laughing} == {True, False}
+    ha = [Phone("HH", 0.2, 0.25), Phone("AA", 0.25, 0.4), Phone("HH", 0.4, 0.45), Phone("AA", 0.45, 0.6)]
+    assert len(laughs([Phone("SIL", 0, 0.2), *ha, Phone("SIL", 0.6, 0.8)])) == 1

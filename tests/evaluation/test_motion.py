@@ -23,6 +23,7 @@ from toktalk_node.motion.model import MotionModel
 from toktalk_node.stream import adapted
 from toktalk_node.stream.session import WEIGHTS
 from toktalk_node.tokens import phonetic
+from toktalk_node.tokens.files import TokenizerError
 
 TEXTS = ["My big map is on the table.", "Bob put five good fish on the moon.", "We keep a cow at the farm."]
 test_cases.__test__ = False
@@ -110,7 +111,7 @@ def test_another_token_space_goes_through_its_adapter(cases, tmp_path):
     motion = system.run(cases[:1], [1], lambda: None)[0]
     assert conditions(cases[0]).shape == cases[0].condition.shape and motion.shape == cases[0].truth.shape
     assert system.flow is None
-    with pytest.raises(ValueError, match="toktalk train adapter"):
+    with pytest.raises(TokenizerError, match="toktalk train adapter"):
         adapted_conditions(tmp_path / "missing", WEIGHTS)
 
 

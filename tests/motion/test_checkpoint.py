@@ -61,7 +61,7 @@ def test_missing_files_are_named(tmp_path: Path) -> None:
 def test_another_version_or_format_is_refused(tmp_path: Path) -> None:
     saved(tmp_path)
     edit(tmp_path, version=99)
-    refuses(tmp_path, "format version 99, this program reads 2")
+    refuses(tmp_path, "format version 99, this program reads 3")
     edit(tmp_path, format="something else")
     refuses(tmp_path, "does not describe a motion model")
 
@@ -88,3 +88,16 @@ def test_weights_that_do_not_fit_the_configuration_are_named(tmp_path: Path) -> 
     tensors = load_file(tmp_path / WEIGHTS_FILE)
     save_file({k: v for k, v in tensors.items() if k != "silence"}, tmp_path / WEIGHTS_FILE)
     refuses(tmp_path, "silence is missing")
+
+
+def test_a_folder_runs_the_weights_beside_it_with_its_own_settings(tmp_path: Path) -> None:
+    saved(tmp_path / "base")
+    live = tmp_path / "live"
+    live.mkdir()
+    (live / CONFIG_FILE).write_text((tmp_path / "base" / CONFIG_FILE).read_text())
+    edit(live, weights_of="base", config=read_about(tmp_path / "base")["config"] | {"steps": 7})
+    mine, base = load(live), load(tmp_path / "base")
+    assert mine.config.steps == 7 != base.config.steps
+    assert all(torch.equal(value, base.state_dict()[name]) for name, value in mine.state_dict().items())
+    edit(live, weights_of="gone")
+    refuses(live, "motion.safetensors is missing")

@@ -7,8 +7,9 @@ import pytest
 import torch
 
 from toktalk_node.motion.config import MotionConfig
-from toktalk_node.motion.decoder import DecodeSettings, MotionDecoder, MotionStream, decode, frame_noise
+from toktalk_node.motion.decoder import DecodeSettings, MotionDecoder, MotionStream, decode
 from toktalk_node.motion.model import MotionModel
+from toktalk_node.motion.noise import frame_noise
 
 CONFIG = MotionConfig(
     condition_width=7, channels=16, heads=2, head_width=8, feed_forward=2, down_stages=1, middle_stages=1, blocks=1,
@@ -20,7 +21,7 @@ def model(**changes: int) -> MotionModel:
     torch.manual_seed(0)
     made = MotionModel(replace(CONFIG, **changes))
     torch.nn.init.normal_(made.net.head.weight, std=0.3)
-    made.set_statistics(torch.rand(50, 55), torch.randn(50, 7), torch.full((7,), 0.2), torch.full((55,), 0.1))
+    made.set_statistics([torch.rand(50, 55)], [torch.randn(50, 7)], torch.full((7,), 0.2), torch.full((55,), 0.1))
     return made.eval()
 
 
@@ -107,6 +108,7 @@ def test_noise_is_a_function_of_seed_and_frame_alone() -> None:
     assert not np.array_equal(frame_noise(8, 0, 1, 55), frame_noise(7, 0, 1, 55))
     assert abs(whole.mean()) < 0.03 and abs(whole.std() - 1) < 0.03
     assert abs(np.corrcoef(whole[:-1].ravel(), whole[1:].ravel())[0, 1]) < 0.03
+
 
 
 def test_wrong_shapes_and_settings_are_named() -> None:

@@ -26,11 +26,13 @@ def test_loss_weighs_channels_and_leaves_known_frames_out() -> None:
     assert cfm_loss(predicted, target, torch.ones(2), torch.zeros(1, 2, 1)).item() == 0
 
 
-def test_difference_loss_is_of_what_trembles_and_of_unknown_neighbours() -> None:
-    steady, known = torch.full((1, 4, 1), 5.0), torch.tensor([[[0.0], [1.0], [1.0], [1.0]]])
-    assert difference_loss(steady, torch.zeros(1, 4, 1), torch.ones(1), known).item() == 0
+def test_difference_loss_is_of_what_trembles_and_of_the_step_from_what_is_known() -> None:
+    all_new, target = torch.ones(1, 4, 1), torch.zeros(1, 4, 1)
+    assert difference_loss(torch.full((1, 4, 1), 5.0), target, torch.ones(1), all_new).item() == 0
+    behind_a_known = torch.tensor([[[0.0], [1.0], [1.0], [1.0]]])
     trembling = torch.tensor([[[9.0], [1.0], [-1.0], [1.0]]])
-    assert difference_loss(trembling, torch.zeros(1, 4, 1), torch.ones(1), known).item() == pytest.approx(4)
+    loss = difference_loss(trembling, target, torch.ones(1), behind_a_known)
+    assert loss.item() == pytest.approx((1 + 4 + 4) / 3)
 
 
 def test_times_run_from_zero_to_one_evenly_or_by_the_cosine() -> None:

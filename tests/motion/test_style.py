@@ -16,7 +16,7 @@ def decoder() -> MotionDecoder:
     torch.manual_seed(0)
     model = MotionModel(replace(CONFIG, style_width=4))
     torch.nn.init.normal_(model.net.head.weight, std=0.3)
-    model.set_statistics(torch.rand(50, 55), torch.randn(50, 7), torch.full((7,), 0.2), torch.full((55,), 0.1))
+    model.set_statistics([torch.rand(50, 55)], [torch.randn(50, 7)], torch.full((7,), 0.2), torch.full((55,), 0.1))
     return MotionDecoder(model)
 
 

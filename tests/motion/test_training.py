@@ -15,8 +15,9 @@ from toktalk_node.motion.config import MotionConfig
 from toktalk_node.motion.decoder import DecodeSettings, MotionDecoder, decode
 from toktalk_node.training import motion as training
 from toktalk_node.training.batches import Sampler, Windows
-from toktalk_node.training.motion import MotionTrainer, TrainingConfig, train
+from toktalk_node.training.motion import MotionTrainer, TrainingConfig
 from toktalk_node.training.shards import DataError, MotionData, Utterance, read_shards, write_shard
+from toktalk_node.training.trainer import Progress, train
 
 JAW, PUCKER = INDEX["jawOpen"], INDEX["mouthPucker"]
 SMALL = Windows(batch=8, frames=24, chunks=(4, 6, 8))
@@ -89,13 +90,13 @@ def test_windows_are_cut_where_they_say_and_repeat() -> None:
         known += count.tolist()
         empty = (batch.condition == 0).all(-1).all(-1)
         dropped += empty.tolist()
-        assert not count[empty].any()
         assert torch.equal(batch.known.cummin(1).values, batch.known)
         assert not (batch.weight * batch.known).any()
         if batch.chunk:
             assert batch.offset % 2 == 0 and (((count + batch.offset) % batch.chunk == 0) | (count == 0)).all()
     assert 0.1 < sum(dropped) / len(dropped) < 0.3
-    assert 0.2 < sum(n > 0 for n in known) / len(known) < 0.7
+    assert 0.4 < sum(n > 0 for n in known) / len(known) < 0.9
+    assert any(count and empty for count, empty in zip(known, dropped, strict=True))  # guidance keeps what is known
 
 
 def test_a_window_pairs_motion_with_the_condition_ahead() -> None:
@@ -133,7 +134,7 @@ def test_a_stopped_run_goes_on_to_the_same_weights(tmp_path: Path, monkeypatch: 
 
     stopped = MotionTrainer(data, tiny(), config)
 
-    def interrupt(progress: training.Progress) -> None:
+    def interrupt(progress: Progress) -> None:
         if progress.step == 6:
             raise KeyboardInterrupt
 

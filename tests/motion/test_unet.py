@@ -4,13 +4,13 @@ import pytest
 import torch
 
 from toktalk_node.motion.config import MotionConfig, preset
-from toktalk_node.motion.unet import CausalConv, VelocityUNet, block_causal_mask, hold_last
+from toktalk_node.motion.unet import CausalConv, VelocityUNet, block_causal_mask
 
 TINY = dict(
     condition_width=5, channels=16, heads=2, head_width=8, feed_forward=2, style_width=3, time_width=16, overlap=4
 )
 KNOWN = 4
-MINI = MotionConfig(**TINY, down_stages=1, middle_stages=2, blocks=1, predicts="motion", hold_known=True)
+MINI = MotionConfig(**TINY, down_stages=1, middle_stages=2, blocks=1, predicts="motion", continued=8)
 PAPER = MotionConfig(**TINY, down_stages=2, middle_stages=3, blocks=2)
 
 
@@ -18,6 +18,8 @@ def network(config: MotionConfig) -> VelocityUNet:
     torch.manual_seed(0)
     net = VelocityUNet(config).eval()
     torch.nn.init.normal_(net.head.weight)
+    if net.continuation is not None:
+        net.continuation.fit([torch.randn(60, config.motion_width).cumsum(0) / 5])
     return net
 
 
@@ -78,12 +80,6 @@ def test_causal_conv_equals_a_padded_convolution() -> None:
         padded = torch.nn.functional.pad(x.transpose(1, 2), (kernel - stride, 0))
         expected = torch.nn.functional.conv1d(padded, weight, conv.linear.bias, stride=stride).transpose(1, 2)
         torch.testing.assert_close(conv(x), expected)
-
-
-def test_the_last_known_frame_is_held() -> None:
-    known = torch.tensor([[[1.0], [2.0], [0.0], [0.0]], [[0.0]] * 4])
-    mask = torch.tensor([[[1.0], [1.0], [0.0], [0.0]], [[0.0]] * 4])
-    assert hold_last(known, mask)[..., 0].tolist() == [[1, 2, 2, 2], [0, 0, 0, 0]]
 
 
 def test_a_predicted_motion_becomes_the_velocity_that_leads_to_it() -> None:

@@ -5,9 +5,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from toktalk_node.face.arkit import INDEX
 from toktalk_node.signals import FaceChunk, TokenChunk
 from toktalk_node.speech import espeak
 from toktalk_node.stream import Session, SessionStats
+from toktalk_node.stream.session import DEFAULT_STYLE
 
 
 @pytest.fixture(scope="module")
@@ -101,7 +103,8 @@ def test_an_interruption_says_what_was_played_and_comes_to_rest(session, speech)
     assert answer.played_frames == 25 and answer.dropped_frames == len(chunk) - 25
     assert answer.rest.start == 25
     assert np.abs(answer.rest.weights[0] - chunk.weights[24]).max() < 0.2, "rest begins where the face was"
-    assert answer.rest.weights[-1].max() < 0.05
+    rest = session.styles[DEFAULT_STYLE].rest.numpy()[:52]
+    assert np.abs(answer.rest.weights[-1] - rest).max() < 0.05 and rest[INDEX["jawOpen"]] < 0.05
     again = session.interrupt(600_000_000)
     assert (again.played_frames, again.dropped_frames) == (30, 5), "the way to rest can be interrupted as well"
     assert np.abs(again.rest.weights[0] - answer.rest.weights[4]).max() < 0.1

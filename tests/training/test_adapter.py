@@ -16,7 +16,7 @@ from toktalk_node.motion.adapter import AdapterConfig
 from toktalk_node.motion.checkpoint import CheckpointError
 from toktalk_node.motion.config import MotionConfig
 from toktalk_node.motion.model import MotionModel
-from toktalk_node.stream import adapted
+from toktalk_node.stream import Session, adapted
 from toktalk_node.stream.adapted import DirectConditions, condition_space, condition_stream
 from toktalk_node.tokens import codec, phonetic
 from toktalk_node.tokens.base import TokenSpace
@@ -33,8 +33,8 @@ from toktalk_node.training.adapter_pairs import (
     write_pairs,
 )
 from toktalk_node.training.codec import save_codec
-from toktalk_node.training.motion import Progress, train
 from toktalk_node.training.shards import DataError
+from toktalk_node.training.trainer import Progress, train
 
 SHAPE = dict(width=32, heads=2, layers=2, window=6, delay=4)
 FAST = AdapterTraining(steps=60, batch=8, learning_rate=4e-3, warm_up=5, average=0.9, report_steps=10)
@@ -200,8 +200,10 @@ def test_the_command_makes_an_adapter_from_a_folder_of_recordings(tmp_path: Path
     assert first.exit_code == 0 and "done: step 1" in first.output, first.output
     second = CliRunner().invoke(app, [*arguments, "--resume", "--steps", "2"])
     assert second.exit_code == 0 and "done: step 2" in second.output, second.output
-    tokenizer = adapted.load(out, codec.load(tmp_path / "codec"))
-    assert tokenizer.condition_space.name == phonetic.SPACE
+    session = Session.load(adapter=out)  # finds the codec beside the adapter
+    sound = np.zeros(20_000, np.float32)
+    assert session.tokenizer.space.name == "codec"
+    assert len(session.push_audio(sound, 16_000)) + len(session.finish()) > 62
     for change, words in ((["--space", "nothing"], "no token space"), (["--data", str(out / "state")], "neither a")):
         bad = CliRunner().invoke(app, [*arguments, *change])
         assert bad.exit_code == 1 and words in bad.output, bad.output

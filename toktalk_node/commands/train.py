@@ -66,11 +66,12 @@ def motion(
     from toktalk_node.training.captures import prepare_recordings
     from toktalk_node.training.named import named_styles
     from toktalk_node.training.shards import read_shards
+    from toktalk_node.training.trainer import cpu_has_bf16
 
     if threads:
         torch.set_num_threads(threads)
     if bf16 is None:
-        bf16 = training.cpu_has_bf16() if device == "cpu" else torch.cuda.is_bf16_supported()
+        bf16 = cpu_has_bf16() if device == "cpu" else torch.cuda.is_bf16_supported()
     with failing_clearly():
         if not any(data.glob("*.safetensors")) and ((data / MANIFEST).exists() or any(data.rglob("*.csv"))):
             if "WORLD_SIZE" in os.environ:
@@ -106,11 +107,11 @@ def motion(
 def vad(
     corpus: Annotated[Path, typer.Option(help="Folder that `toktalk corpus build` made.")] = Path("data/corpus"),
     out: Annotated[Path | None, typer.Option(help="File of the weights; the package's own by default.")] = None,
-    examples: Annotated[int, typer.Option(min=64, help="Sounds of six seconds to learn from.")] = 2500,
-    steps: Annotated[int, typer.Option(min=1, help="Steps of 64 examples.")] = 1500,
+    examples: Annotated[int, typer.Option(min=64, help="Sounds of six seconds to learn from.")] = 4000,
+    steps: Annotated[int, typer.Option(min=1, help="Steps of 96 examples.")] = 3500,
     seed: Annotated[int, typer.Option(help="Seed of weights, sounds and noise.")] = 0,
 ) -> None:
-    """Train the voice-activity gate: speech in noise against noise, hum and music (needs FluidSynth for real notes)."""
+    """Train the voice-activity gate: speech in noise and over music against other sounds (music needs FluidSynth)."""
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
     from toktalk_node.speech.vad import WEIGHTS

@@ -1,12 +1,9 @@
 """`toktalk train codec` and `toktalk train adapter`: another token space, and the way from it to the motion model's."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
-
-if TYPE_CHECKING:
-    from toktalk_node.tokens.base import Tokenizer
 
 Seed = Annotated[int, typer.Option(help="Seed of weights, windows and noise.")]
 Threads = Annotated[int | None, typer.Option(min=1, help="CPU threads; all of them by default.")]
@@ -27,7 +24,7 @@ def codec(
     from toktalk_node.commands.progress import failing_clearly, stages
     from toktalk_node.stream.session import WEIGHTS
     from toktalk_node.training.codec import train_codec
-    from toktalk_node.training.motion import cpu_has_bf16
+    from toktalk_node.training.trainer import cpu_has_bf16
 
     if threads:
         torch.set_num_threads(threads)
@@ -68,8 +65,8 @@ def adapter(
     from toktalk_node.commands.progress import failing_clearly, stages
     from toktalk_node.motion import checkpoint
     from toktalk_node.stream.session import WEIGHTS
-    from toktalk_node.tokens import phonetic
-    from toktalk_node.training import motion as training
+    from toktalk_node.tokens import phonetic, spaces
+    from toktalk_node.training import trainer as training
     from toktalk_node.training.adapter import AdapterTrainer, AdapterTraining
     from toktalk_node.training.adapter_pairs import make_pairs, read_pairs, write_pairs
 
@@ -81,7 +78,7 @@ def adapter(
         if resume:
             pairs = read_pairs(out)
         else:
-            source = _load(space, tokenizer or Path("runs") / space)
+            source = spaces.load(space, tokenizer or Path("runs") / space)
             of_base = phonetic.load(base_tokenizer or WEIGHTS / phonetic.SPACE)
             pairs = make_pairs(data, source, of_base, hours=hours, seed=seed, say=say)
             write_pairs(pairs, out)
@@ -102,16 +99,3 @@ def adapter(
     if not complete:
         typer.echo("go on with the same command and --resume")
         raise typer.Exit(130)
-
-
-def _load(space: str, folder: Path) -> "Tokenizer":
-    """The tokenizer of a space, read from `folder`: `load(folder)` of the module of that name. Raises ValueError."""
-    from importlib import import_module
-    from importlib.util import find_spec
-
-    import toktalk_node.tokens as tokens
-
-    name = f"{tokens.__name__}.{space}"
-    if not space.isidentifier() or find_spec(name) is None or not hasattr(import_module(name), "load"):
-        raise ValueError(f"no token space is called {space!r}: toktalk_node.tokens has no module of that name to load")
-    return import_module(name).load(folder)

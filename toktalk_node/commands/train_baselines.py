@@ -27,7 +27,7 @@ def _settings(device: str, threads: int | None, batch: int, **settings: Any) -> 
     import torch
 
     from toktalk_node.training.batches import Windows
-    from toktalk_node.training.motion import cpu_has_bf16
+    from toktalk_node.training.trainer import cpu_has_bf16
 
     if threads:
         torch.set_num_threads(threads)

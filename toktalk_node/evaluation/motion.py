@@ -124,8 +124,8 @@ class Results:
                 f"results on {len(other.cases)} other cases cannot be merged with those on these {len(self.cases)}: "
                 "use the same corpus and --limit"
             )
-        self.systems = {**other.systems, **self.systems}
-        self.grid = {**other.grid, **self.grid}
+        self.systems |= {name: found for name, found in other.systems.items() if name not in self.systems}
+        self.grid |= {name: found for name, found in other.grid.items() if name not in self.grid}
 
 
 def _plain(figures: Mapping[str, Tally]) -> dict[str, Any]:

@@ -22,7 +22,8 @@ EXPLAINED = {
     "performance": "another performance of the same actor, from the true phones: a perfect model",
     "performance-nostyle": "a performance of a speaker of average style: a perfect model without styles",
     "rest": "a face that never moves",
-    "mini-live": "the few-step student of our model, in the style of the reference clip",
+    "mini-live": "our model without guidance, one pass per step, as live streams run it",
+    "student": "the few-step student of our model (`toktalk train shortcut`), at 2 steps, in the style of the clip",
     "regression": "a FaceFormer-like autoregressive regressor, without styles",
     "diffusion": "a DiffPoseTalk-like diffusion model, offline, in the style of the reference clip",
 }

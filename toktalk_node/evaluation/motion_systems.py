@@ -3,7 +3,6 @@
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from importlib import import_module
 from pathlib import Path
 from typing import Protocol
 
@@ -143,19 +142,11 @@ def adapted_conditions(folder: Path, shipped: Path) -> Callable[[MotionCase], Te
     """Conditions that the adapter in `folder` makes of another tokenizer's tokens; each case's are made once.
 
     The tokenizer's weights lie in the folder of its space's name beside the adapter's, or else in `shipped`.
-    Raises TokenizerError or ValueError.
+    Raises TokenizerError.
     """
     from toktalk_node.stream import adapted
 
-    try:
-        space = str(json.loads((folder / adapted.CONFIG_FILE).read_text())["config"]["source_space"])
-        load = import_module(f"toktalk_node.tokens.{space if space.isidentifier() else None}").load
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, ImportError) as error:
-        raise ValueError(
-            f"no adapter of a known token space in {folder} ({error}): make one with `toktalk train adapter`"
-        ) from error
-    beside = folder.resolve().parent / space
-    tokenizer = adapted.load(folder, load(beside if beside.is_dir() else shipped / space))
+    tokenizer = adapted.load(folder, shipped=shipped)
     made: dict[str, Tensor] = {}
 
     def conditions(case: MotionCase) -> Tensor:

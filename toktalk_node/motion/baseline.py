@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from toktalk_node.face.space import SPACES, FaceSpace
+from toktalk_node.motion.config import ModelConfig
 from toktalk_node.motion.model import MotionModel
 
 REST_SECONDS = 1.6
@@ -13,50 +13,11 @@ REST_SECONDS = 1.6
 
 
 @dataclass(frozen=True)
-class BaselineConfig:
-    """What any network from conditions to motion must know; the sizes are near those of the `mini` preset."""
+class BaselineConfig(ModelConfig):
+    """Sizes near those of the `mini` preset, and a longer look-ahead, because these methods are offline."""
 
-    condition_width: int
-    """Width E of the condition, the embedding of one token."""
-    token_space: str = "phonetic"
-    """Name of the token space the condition comes from."""
-    fps: int = 50
-    """Frames per second of motion and of condition."""
-    face: str = "arkit"
-    """Name of the face space, which says what a motion vector is."""
-    style_width: int = 0
-    """Width S of the embedding of a speaking style; 0 leaves styles out."""
     look_ahead: int = 10
-    """Frames of condition beyond the newest motion frame: motion frame i is paired with condition frame
-    i + look_ahead. More than the streaming model has, because these methods are offline."""
-    channels: int = 256
-    """Width of the network."""
     heads: int = 4
-    """Attention heads."""
-    head_width: int = 64
-    """Width of one attention head."""
-    feed_forward: int = 4
-    """Width of the feed-forward layers as a multiple of `channels`."""
-
-    def __post_init__(self) -> None:
-        if self.face not in SPACES:
-            raise ValueError(f"no face space is called {self.face!r}; there are {', '.join(SPACES)}")
-        for name in "condition_width fps channels heads head_width feed_forward".split():
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} must be at least 1, not {getattr(self, name)}")
-        for name in ("style_width", "look_ahead"):
-            if getattr(self, name) < 0:
-                raise ValueError(f"{name} must not be negative, but is {getattr(self, name)}")
-
-    @property
-    def space(self) -> FaceSpace:
-        """What the channels of a motion vector are."""
-        return SPACES[self.face]
-
-    @property
-    def motion_width(self) -> int:
-        """Width M of a motion vector."""
-        return self.space.width
 
 
 def slopes(heads: int) -> Tensor:

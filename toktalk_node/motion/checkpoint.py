@@ -2,6 +2,8 @@
 
 `motion.safetensors` holds the weights; `motion.json` the format's name and version, the configuration and how the
 weights were trained; `styles.safetensors`, where there is one, the vector and the resting face of each named style.
+A `motion.json` with `weights_of`, the name of a folder beside its own, runs the weights and styles there with live
+settings of its own.
 """
 
 import json
@@ -19,7 +21,7 @@ from toktalk_node.motion.model import MotionModel
 from toktalk_node.motion.style import Style
 
 FORMAT = "toktalk-{}"
-VERSION = 2
+VERSION = 3
 WEIGHTS_FILE = "motion.safetensors"
 CONFIG_FILE = "motion.json"
 STYLES_FILE = "styles.safetensors"
@@ -62,6 +64,7 @@ def load(folder: str | Path, device: str | torch.device = "cpu", kind: type[Mode
     """
     folder = Path(folder)
     config = _config(folder, read_about(folder, kind)["config"], kind)
+    folder = weights_folder(folder)
     try:
         tensors = load_file(folder / WEIGHTS_FILE)
     except (OSError, SafetensorError) as error:
@@ -93,7 +96,7 @@ def load_styles(folder: str | Path, config: MotionConfig) -> dict[str, Style]:
 
     Raises CheckpointError where the file is damaged or belongs to another model.
     """
-    path = Path(folder) / STYLES_FILE
+    path = weights_folder(folder) / STYLES_FILE
     if not path.is_file():
         return {}
     try:
@@ -110,11 +113,21 @@ def load_styles(folder: str | Path, config: MotionConfig) -> dict[str, Style]:
     return styles
 
 
+def weights_folder(folder: str | Path) -> Path:
+    """Where the weights of the model in `folder` lie: there, or in the folder beside it that its JSON names."""
+    folder = Path(folder)
+    try:
+        name = json.loads((folder / CONFIG_FILE).read_text()).get("weights_of")
+    except (OSError, ValueError, AttributeError):
+        return folder  # what is wrong with the file, `read_about` says
+    return folder.resolve().parent / Path(name).name if isinstance(name, str) and name else folder
+
+
 def read_about(folder: str | Path, kind: type[MotionModel] = MotionModel) -> dict[str, Any]:
     """The JSON beside the weights: format, version, config, training. Raises CheckpointError."""
     folder = Path(folder)
-    for name in (CONFIG_FILE, WEIGHTS_FILE):
-        if not (folder / name).is_file():
+    for name, where in ((CONFIG_FILE, folder), (WEIGHTS_FILE, weights_folder(folder))):
+        if not (where / name).is_file():
             raise CheckpointError(f"no {kind.method} model in {folder}: {name} is missing. {_remedy(folder, kind)}")
     try:
         about = json.loads((folder / CONFIG_FILE).read_text())

@@ -7,12 +7,8 @@ from toktalk_node.face.space import SPACES, FaceSpace
 
 
 @dataclass(frozen=True)
-class MotionConfig:
-    """Everything that must be known to build the velocity network and to run it.
-
-    The first half shapes the weights; the second half (from `overlap` on) are the live defaults, which
-    may be changed at run time without training again.
-    """
+class ModelConfig:
+    """What any network from conditions to motion must know, ours or one that ours is compared with."""
 
     condition_width: int
     """Width E of the condition, the embedding of one token."""
@@ -24,14 +20,48 @@ class MotionConfig:
     """Name of the face space, which says what a motion vector is."""
     style_width: int = 0
     """Width S of the embedding of a speaking style; 0 leaves styles out."""
+    look_ahead: int = 0
+    """Frames of condition beyond the newest motion frame: motion frame i is paired with condition frame
+    i + look_ahead. Each adds 1 / fps seconds of wait."""
     channels: int = 256
-    """Width of the network, at both rates."""
+    """Width of the network, at every rate."""
     heads: int = 8
     """Attention heads."""
     head_width: int = 64
     """Width of one attention head."""
     feed_forward: int = 4
     """Width of the feed-forward layers as a multiple of `channels`."""
+
+    def __post_init__(self) -> None:
+        if self.face not in SPACES:
+            raise ValueError(f"no face space is called {self.face!r}; there are {', '.join(SPACES)}")
+        self._at_least(1, "condition_width fps channels heads head_width feed_forward")
+        self._at_least(0, "style_width look_ahead")
+
+    def _at_least(self, least: int, names: str) -> None:
+        for name in names.split():
+            if getattr(self, name) < least:
+                raise ValueError(f"{name} must be at least {least}, not {getattr(self, name)}")
+
+    @property
+    def space(self) -> FaceSpace:
+        """What the channels of a motion vector are."""
+        return SPACES[self.face]
+
+    @property
+    def motion_width(self) -> int:
+        """Width M of a motion vector."""
+        return self.space.width
+
+
+@dataclass(frozen=True)
+class MotionConfig(ModelConfig):
+    """Everything that must be known to build the velocity network and to run it.
+
+    Up to `continued` it shapes the weights; the rest are the live defaults, which may be changed at run time
+    without training again.
+    """
+
     down_stages: int = 2
     """Stages before the middle, and as many after it. The first runs at full rate, the others at half rate."""
     middle_stages: int = 12
@@ -44,13 +74,11 @@ class MotionConfig:
     """What the last layer gives: the velocity itself, as in the papers, or the motion x_1 at the end of the path, of
     which the velocity (x_1 - x_t) / (1 - t) is made. With the second, no noise has to pass through the network, which
     a small one does badly: the face trembles less. Flow, loss and solver are the same."""
-    hold_known: bool = False
-    """Whether the last known frame stands in for those not known yet, instead of zeros: slow channels go on from it."""
+    continued: int = 0
+    """Frames for which the known ones are continued by linear prediction, of which a predicted motion is then the
+    departure, so that a chunk begins where the last one ended (motion/continuation); 0: zeros, as in the paper."""
     shortcut: bool = False
     """Whether the network is told how far the solver goes with its velocity, so that few steps do (motion/shortcut)."""
-    look_ahead: int = 0
-    """Frames of condition beyond the newest motion frame: motion frame i is paired with condition frame
-    i + look_ahead. Each adds 1 / fps seconds of wait."""
 
     overlap: int = 24
     """Known frames, the end of what was shown, that each new chunk is decoded behind."""
@@ -62,33 +90,19 @@ class MotionConfig:
     """Weight w of classifier-free guidance; 0 turns it off and halves the work."""
 
     def __post_init__(self) -> None:
-        if self.face not in SPACES:
-            raise ValueError(f"no face space is called {self.face!r}; there are {', '.join(SPACES)}")
-        widths = "condition_width channels heads head_width feed_forward"
-        for name in f"{widths} down_stages middle_stages blocks fps steps".split():
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} must be at least 1, not {getattr(self, name)}")
+        super().__post_init__()
+        self._at_least(1, "down_stages middle_stages blocks steps")
+        self._at_least(0, "continued guidance")
         if self.predicts not in ("velocity", "motion"):
             raise ValueError(f"predicts must be velocity or motion, not {self.predicts!r}")
-        for name in ("style_width", "look_ahead", "guidance"):
-            if getattr(self, name) < 0:
-                raise ValueError(f"{name} must not be negative, but is {getattr(self, name)}")
+        if self.continued and self.predicts == "velocity":
+            raise ValueError("a continuation is of motion: it needs predicts='motion'")
         for name in ("overlap", "chunk"):
             check_even(name, getattr(self, name))
         if self.look_ahead > self.overlap:
             raise ValueError(f"look_ahead {self.look_ahead} must not exceed overlap {self.overlap}")
         if self.time_width % 2:
             raise ValueError(f"time_width must be even, not {self.time_width}")
-
-    @property
-    def space(self) -> FaceSpace:
-        """What the channels of a motion vector are."""
-        return SPACES[self.face]
-
-    @property
-    def motion_width(self) -> int:
-        """Width M of a motion vector."""
-        return self.space.width
 
 
 def check_even(name: str, frames: int) -> None:
@@ -107,7 +121,7 @@ _PRESETS: dict[str, dict[str, Any]] = {
         blocks=1,
         time_width=256,
         predicts="motion",
-        hold_known=True,
+        continued=64,
         style_width=64,
         look_ahead=2,
         overlap=16,

@@ -11,12 +11,12 @@ of silence, both of which the checkpoint holds; the end of a stream is filled up
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from toktalk_node.motion.config import MotionConfig, check_even
 from toktalk_node.motion.model import MotionModel
+from toktalk_node.motion.noise import frame_noise
 from toktalk_node.motion.solver import Schedule, euler, guided, solver_times
 from toktalk_node.motion.style import Style
 
@@ -72,21 +72,6 @@ class DecoderState:
     """Seed of the stream's noise."""
 
 
-def frame_noise(seed: int, start: int, frames: int, width: int) -> np.ndarray:
-    """Standard normal noise float32 [frames, width] of absolute frames start, start + 1, ...
-
-    A function of (seed, frame) alone: each frame has its own counter of a Philox generator (Salmon et al. 2011).
-    Frames before the stream's first have negative indices.
-    """
-    key = seed % 2**64
-    noise = np.empty((frames, width), np.float32)
-    for i in range(frames):
-        counter = np.array([0, (start + i) % 2**64, 0, 0], np.uint64)
-        generator = np.random.Generator(np.random.Philox(key=key, counter=counter))
-        noise[i] = generator.standard_normal(width, dtype=np.float32)
-    return noise
-
-
 class MotionDecoder:
     """Decodes chunks of any number of streams with one model; holds no stream's state."""
 
@@ -102,14 +87,13 @@ class MotionDecoder:
     def start(self, seed: int = 0, style: Style | None = None) -> DecoderState:
         """The state of a stream that is about to begin, at frame 0, with the face at the style's rest."""
         model, overlap = self.model, self.settings.overlap
-        width = model.config.motion_width
         style = style or self.open_style
         rest = model.standardise_motion(style.rest)
         return DecoderState(
             motion=rest.expand(overlap, -1),
             condition=model.standardise_condition(model.silence).expand(overlap, -1),
             style=style.vector.expand(overlap, -1),
-            noise=self._noise(seed, -overlap, overlap, width),
+            noise=self._noise(seed, -overlap, overlap),
             frame=0,
             seed=seed,
         )
@@ -137,7 +121,7 @@ class MotionDecoder:
             raise ValueError(f"condition must be [streams, chunk, E] = {list(expected)}, not {list(condition.shape)}")
         streams, width = len(states), model.config.motion_width
         new_condition = model.standardise_condition(condition.to(model.silence))
-        new_noise = torch.stack([self._noise(state.seed, state.frame, s.chunk, width) for state in states])
+        new_noise = torch.stack([self._noise(state.seed, state.frame, s.chunk) for state in states])
         history = torch.stack([state.motion for state in states])
         window_condition = torch.cat([torch.stack([state.condition for state in states]), new_condition], dim=1)
         styles = torch.stack([state.style for state in states])
@@ -198,8 +182,8 @@ class MotionDecoder:
         mask = torch.zeros_like(noise[..., :1])
         mask[:, : s.overlap] = 1
         if s.guidance:
-            given = (condition, style, known, mask)
-            condition, style, known, mask = (torch.cat([v, torch.zeros_like(v)]) for v in given)
+            condition, style = (torch.cat([v, torch.zeros_like(v)]) for v in (condition, style))
+            known, mask = (torch.cat([v, v]) for v in (known, mask))
 
         def velocity(x: Tensor, t: float, length: float) -> Tensor:
             time, length = (torch.full((len(x),), value, device=x.device) for value in (t, length))
@@ -212,8 +196,9 @@ class MotionDecoder:
             history,
         )
 
-    def _noise(self, seed: int, start: int, frames: int, width: int) -> Tensor:
-        return torch.from_numpy(frame_noise(seed, start, frames, width)).to(self.model.silence)
+    def _noise(self, seed: int, start: int, frames: int) -> Tensor:
+        noise = frame_noise(seed, start, frames, self.model.config.motion_width)
+        return torch.from_numpy(noise).to(self.model.silence)
 
 
 class MotionStream:

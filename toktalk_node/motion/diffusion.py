@@ -49,9 +49,7 @@ class DiffusionConfig(BaselineConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        for name in "layers nearby noise_steps previous window steps".split():
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} must be at least 1, not {getattr(self, name)}")
+        self._at_least(1, "layers nearby noise_steps previous window steps")
         if self.steps > self.noise_steps:
             raise ValueError(f"steps {self.steps} must not exceed noise_steps {self.noise_steps}")
         if not 0 <= self.eta <= 1 or self.guidance < 0:
@@ -149,7 +147,7 @@ class DiffusionModel(BaselineModel):
         mask[:, : c.previous] = 1
         given = (condition, style.expand(1, condition.shape[1], -1), known, mask)
         if c.guidance:
-            given = tuple(torch.cat([v, torch.zeros_like(v)]) for v in given)
+            given = [torch.cat([v, torch.zeros_like(v)]) for v in given[:2]] + [v.repeat(2, 1, 1) for v in given[2:]]
 
         def denoise(x: Tensor, n: int) -> Tensor:
             x = x.expand(len(given[0]), -1, -1)

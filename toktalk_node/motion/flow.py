@@ -50,6 +50,9 @@ def cfm_loss(predicted: Tensor, target: Tensor, channel_weight: Tensor, frame_we
 
 
 def difference_loss(predicted: Tensor, target: Tensor, channel_weight: Tensor, frame_weight: Tensor) -> Tensor:
-    """`cfm_loss` of the change from frame to frame: the share of the error that is seen as trembling."""
-    both = frame_weight[:, 1:] * frame_weight[:, :-1]
-    return cfm_loss(predicted.diff(dim=1), target.diff(dim=1), channel_weight, both)
+    """`cfm_loss` of the change from frame to frame: the share of the error that is seen as trembling.
+
+    The change to a frame that counts also counts where the frame before it is known, and so without error.
+    """
+    error = (predicted - target) * (frame_weight > 0)
+    return cfm_loss(error.diff(dim=1), torch.zeros_like(error[:, 1:]), channel_weight, frame_weight[:, 1:])

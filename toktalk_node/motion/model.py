@@ -1,5 +1,6 @@
 """The motion model: velocity network, style encoder, and the statistics that standardise what goes in and out."""
 
+from collections.abc import Sequence
 from typing import ClassVar
 
 import torch
@@ -46,14 +47,19 @@ class MotionModel(nn.Module):
         self.register_buffer("silence", torch.zeros(config.condition_width))
         self.register_buffer("rest", torch.zeros(config.motion_width))
 
-    def set_statistics(self, motion: Tensor, condition: Tensor, silence: Tensor, rest: Tensor) -> None:
-        """Take means and deviations from samples motion [n, M] and condition [n, E]; silence is [E], rest is [M]."""
-        self.motion_mean.copy_(motion.mean(0))
-        self.motion_std.copy_(motion.std(0).clamp_min(MIN_MOTION_STD))
-        self.condition_mean.copy_(condition.mean(0))
-        self.condition_std.copy_(condition.std(0).clamp_min(MIN_CONDITION_STD))
+    def set_statistics(
+        self, motions: Sequence[Tensor], conditions: Sequence[Tensor], silence: Tensor, rest: Tensor
+    ) -> None:
+        """Take means and deviations, and how motion continues, from motions [n, M] and conditions [n, E]; silence is
+        [E], rest is [M]."""
+        for name, rows, least in (("motion", motions, MIN_MOTION_STD), ("condition", conditions, MIN_CONDITION_STD)):
+            every = torch.cat(list(rows))
+            getattr(self, f"{name}_mean").copy_(every.mean(0))
+            getattr(self, f"{name}_std").copy_(every.std(0).clamp_min(least))
         self.silence.copy_(silence)
         self.rest.copy_(rest)
+        if (continuation := getattr(self.net, "continuation", None)) is not None:
+            continuation.fit([self.standardise_motion(motion.to(self.rest)) for motion in motions])
 
     def standardise_motion(self, motion: Tensor) -> Tensor:
         """Motion [..., M] in weights and radians to channels of mean 0 and deviation 1."""

@@ -47,9 +47,7 @@ class RegressionConfig(BaselineConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        for name in "encoder_layers decoder_layers hop period context".split():
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} must be at least 1, not {getattr(self, name)}")
+        self._at_least(1, "encoder_layers decoder_layers hop period context")
 
 
 class Memory(NamedTuple):

@@ -15,6 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from toktalk_node.motion.config import MotionConfig, check_even
+from toktalk_node.motion.continuation import Continuation
 
 MIN_REMAINING = 1e-3
 """Least 1 - t that a predicted motion is divided by."""
@@ -27,14 +28,6 @@ def block_causal_mask(frames: int, chunk: int, offset: int = 0, device: torch.de
     """
     index = torch.div(torch.arange(frames, device=device) + offset, chunk, rounding_mode="floor")
     return index[None, :] <= index[:, None]
-
-
-def hold_last(known: Tensor, mask: Tensor) -> Tensor:
-    """`known` [batch, frames, motion] whose first frames are given, by `mask` [batch, frames, 1]; the others take the
-    value of the last given one, or zeros where none is."""
-    last = mask.sum(1, keepdim=True).long() - 1
-    held = known.gather(1, last.clamp_min(0).expand(-1, -1, known.shape[-1])) * (last >= 0)
-    return torch.where(mask > 0, known, held)
 
 
 class CausalConv(nn.Module):
@@ -134,6 +127,7 @@ class VelocityUNet(nn.Module):
         self.middle = nn.ModuleList(Stage(width, config) for _ in range(config.middle_stages))
         self.up = nn.ModuleList(Stage(2 * width, config) for _ in range(config.down_stages))
         self.upsample = CausalConv(width, width)
+        self.continuation = Continuation(config.motion_width, config.continued) if config.continued else None
         self.head = nn.Linear(width, config.motion_width)
         nn.init.zeros_(self.head.weight)
         nn.init.zeros_(self.head.bias)
@@ -169,8 +163,9 @@ class VelocityUNet(nn.Module):
         time = self.time(t)
         if self.length is not None:
             time = time + self.length(torch.zeros_like(t) if length is None else length)
-        if self.config.hold_known:
-            known = hold_last(known, mask)
+        given = known
+        if self.continuation is not None:
+            known, spread = self.continuation(given, mask)
         h = torch.cat([x, condition, style, known, mask], dim=-1)
         skips: list[Tensor] = []
         for i, stage in enumerate(self.down):
@@ -186,6 +181,8 @@ class VelocityUNet(nn.Module):
                 h = self.upsample(h.repeat_interleave(2, dim=1))
             h = stage(torch.cat([h, skips.pop()], dim=-1), time, full if last else half)
         out = self.head(h)
+        if self.continuation is not None:
+            out = known - given + spread * out
         if self.config.predicts == "motion":
             out = (out - x) / (1 - t).clamp_min(MIN_REMAINING)[:, None, None]
         return out

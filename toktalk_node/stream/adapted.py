@@ -1,6 +1,6 @@
 """Another token space on the same face: a tokenizer and the adapter that leads to the motion model's space.
 
-    tokenizer = adapted.load("runs/adapter-codec", codec.load("runs/codec"))
+    tokenizer = adapted.load("runs/adapter-codec")
     conditions = tokenizer.conditions()
     conditions.push(ids)                        # ids of the codec in, what the motion model is conditioned on out
 
@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from toktalk_node.motion.adapter import Adapter, AdapterConfig, AdapterStream
-from toktalk_node.tokens import files
+from toktalk_node.tokens import files, spaces
 from toktalk_node.tokens.base import Tokenizer, TokenStream
 
 FORMAT = "toktalk-adapter"
@@ -126,17 +126,26 @@ def config_json(config: AdapterConfig, training: dict[str, Any]) -> str:
     return json.dumps(about, indent=2) + "\n"
 
 
-def load(folder: str | Path, source: Tokenizer) -> AdaptedTokenizer:
+def load(folder: str | Path, source: Tokenizer | None = None, shipped: Path | None = None) -> AdaptedTokenizer:
     """Read the adapter in `folder` and put it behind the tokenizer `source`.
 
-    Raises TokenizerError where files are missing, damaged, of another version, or made for another tokenizer.
+    Without one, the tokenizer's weights are looked for in the folder of its space's name, first beside `folder`, then
+    in `shipped`. Raises TokenizerError where files are missing, damaged, of another version, or made for another
+    tokenizer or an unknown space.
     """
+    folder = Path(folder)
+    space = source.space.name if source else "SPACE"
+    kind = files.Kind("adapter", FORMAT, VERSION, WEIGHTS_FILE, CONFIG_FILE)
+    remedy = f"Train one with `toktalk train adapter --space {space} --out {folder}`."
 
     def build(config: dict[str, Any], tensors: dict[str, Tensor]) -> AdaptedTokenizer:
         adapter = Adapter(AdapterConfig(**config))
         adapter.load_state_dict(tensors)
-        return AdaptedTokenizer(source, adapter)
+        return AdaptedTokenizer(source or _source(adapter.config.source_space, folder, shipped), adapter)
 
-    kind = files.Kind("adapter", FORMAT, VERSION, WEIGHTS_FILE, CONFIG_FILE)
-    remedy = f"Train one with `toktalk train adapter --space {source.space.name} --out {folder}`."
-    return files.read(kind, Path(folder), remedy, build)
+    return files.read(kind, folder, remedy, build)
+
+
+def _source(space: str, folder: Path, shipped: Path | None) -> Tokenizer:
+    beside = folder.resolve().parent / space
+    return spaces.load(space, shipped / space if shipped and not beside.is_dir() else beside)

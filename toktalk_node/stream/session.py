@@ -140,23 +140,26 @@ class Session:
         guidance: float | None = None,
         style: str = "",
         device: str = "cpu",
+        adapter: Path | str | None = None,
         weights: Path | str | None = None,
     ) -> "Session":
         """A session on the weights that ship with the package, or on those in the folder `weights`.
 
         preset: name of a motion model there, or the folder of another, as `toktalk train motion --out` makes it.
         chunk: seconds per chunk C; steps: Euler steps n; guidance: weight w; None takes the model's own default.
-        style: see `set_style`. Raises CheckpointError or TokenizerError, naming the command that makes the weights,
-        where they are missing; ValueError for an unknown style.
+        style: see `set_style`. adapter: folder of an adaptation layer, as `toktalk train adapter --out` makes it; the
+        stream then takes sound or the tokens of the space that it adapts. Raises CheckpointError or TokenizerError,
+        naming the command that makes the weights, where they are missing; ValueError for an unknown style.
         """
         from dataclasses import replace
 
         from toktalk_node.motion import checkpoint
         from toktalk_node.motion.decoder import DecodeSettings, MotionDecoder
+        from toktalk_node.stream import adapted
         from toktalk_node.tokens import phonetic
 
         folder = Path(weights) if weights else WEIGHTS
-        tokenizer = phonetic.load(folder / phonetic.SPACE)
+        tokenizer = adapted.load(adapter, shipped=folder) if adapter else phonetic.load(folder / phonetic.SPACE)
         trained = folder / preset
         if not trained.is_dir() and Path(preset).is_dir():
             trained = Path(preset)
@@ -284,7 +287,7 @@ class Session:
                 motion.append(self._decode(self._tokens.push(heard)))
                 motion.append(self._decode(self._tokens.finish()))
             motion.append(self._move(self._conditions.finish()))
-            missing = self._frames(self._token) - self._frame - sum(len(part) for part in motion) - len(self._open)
+            missing = self._frames(self._token) - self._frame - len(self._open)
             self._open = np.concatenate([self._open, np.zeros(max(missing, 0), np.float32)])
             motion.append(self._motion.finish().numpy())
             spoken = self._shown(np.concatenate(motion))

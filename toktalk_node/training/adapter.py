@@ -7,8 +7,6 @@ makes of the source embeddings, and the squared distance of that to the base emb
 deviations of each channel. Without motion L_align alone remains: sound is all that is needed.
 """
 
-import json
-import math
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -20,47 +18,25 @@ from torch import Tensor
 
 from toktalk_node.motion import checkpoint
 from toktalk_node.motion.adapter import Adapter, AdapterConfig
-from toktalk_node.motion.flow import cfm_loss, cosine_time, straight_path
+from toktalk_node.motion.flow import cfm_loss, cosine_time, late_weight, straight_path
 from toktalk_node.motion.model import MIN_CONDITION_STD, MotionModel
 from toktalk_node.stream import adapted
 from toktalk_node.training.adapter_pairs import Pair, Pairs
-from toktalk_node.training.distributed import Processes
-from toktalk_node.training.motion import MotionTrainer
 from toktalk_node.training.shards import DataError
+from toktalk_node.training.trainer import Trainer, TrainerConfig
 
 
 @dataclass(frozen=True)
-class AdapterTraining:
+class AdapterTraining(TrainerConfig):
     """How an adapter is trained."""
 
-    minutes: float = 20.0
-    """Time budget; used where `steps` is None."""
-    steps: int | None = None
-    """Number of steps instead of a time budget."""
+    warm_up: int = 100
     batch: int = 24
     """Windows per step."""
     align: float = 0.5
     """Weight of L_align beside L_CFM (lambda in TokTalk)."""
     known: float = 0.7
     """Share of windows whose first frames of motion are given."""
-    learning_rate: float = 1e-3
-    """Peak of the learning rate: reached after `warm_up`, then a cosine to 2 % of it."""
-    warm_up: int = 100
-    """Steps of linear warm-up."""
-    weight_decay: float = 0.01
-    """AdamW's weight decay."""
-    clip: float = 1.0
-    """Largest norm of the gradient."""
-    average: float = 0.999
-    """Decay of the moving average of weights, which is what is saved."""
-    bf16: bool = False
-    """Forward passes in bfloat16."""
-    seed: int = 0
-    """Seed of weights, windows and noise."""
-    save_seconds: float = 180.0
-    """Seconds between checkpoints."""
-    report_steps: int = 50
-    """Steps between lines of the curves."""
 
 
 @dataclass(frozen=True)
@@ -163,8 +139,11 @@ def _window(rows: Tensor, start: int, count: int, filling: Tensor) -> tuple[Tens
     return out, inside
 
 
-class AdapterTrainer(MotionTrainer):
-    """An adapter's weights, optimizer and averages; the motion model, where there is one, stays as it is."""
+class AdapterTrainer(Trainer):
+    """Trains an adapter; the motion model, where there is one, stays as it is."""
+
+    config: AdapterTraining
+    model: Adapter
 
     def __init__(
         self,
@@ -178,25 +157,16 @@ class AdapterTrainer(MotionTrainer):
         train, valid = pairs.split("train"), pairs.split("valid")
         if not train:
             raise DataError("the pairs have no utterance of split 'train'")
-        self.pairs, self.config = pairs, config
-        self.processes = Processes(device)
-        torch.manual_seed(config.seed)
+        super().__init__(config, device)
+        self.pairs = pairs
         (source, source_rate), (base, base_rate) = pairs.source, pairs.base
         source_width, base_width = train[0].source.shape[1], train[0].base.shape[1]
         sizes = AdapterConfig(source, source_rate, source_width, base_width, base, round(base_rate), **shape)
         self.base = self._frozen(model, sizes)
         self.model = Adapter(sizes).to(self.processes.device)
         self._standardise(train)
-        seed = config.seed if self.processes.first else config.seed + 1_000_003 * self.processes.rank
-        self.sampler = PairSampler(train, self.model, self.base, config, seed)
-        self.validator = PairSampler(valid, self.model, self.base, config, config.seed + 1) if valid else None
-        self.parameters = list(self.model.parameters())
-        self.optimizer = torch.optim.AdamW(
-            self.parameters, config.learning_rate, betas=(0.9, 0.99), weight_decay=config.weight_decay, fused=True
-        )
-        self.averages = [p.detach().clone() for p in self.parameters]
-        self.step = 0
-        self.seconds = 0.0
+        validator = PairSampler(valid, self.model, self.base, config, config.seed + 1) if valid else None
+        self.begin(self.model, PairSampler(train, self.model, self.base, config, self.draw_seed), validator)
 
     def _frozen(self, model: MotionModel | None, sizes: AdapterConfig) -> MotionModel | None:
         """The base, frozen; None where the pairs have no motion. Raises DataError where it does not fit them."""
@@ -242,40 +212,22 @@ class AdapterTrainer(MotionTrainer):
         known = batch.motion * batch.known
         with self.precision():
             predicted = base.net(x_t, t, condition, style, known, batch.known, base.config.chunk)
-        return cfm_loss(predicted.float(), dx_t, x_t.new_ones(x_t.shape[-1]), batch.weight)
+        weight = batch.weight
+        if base.config.predicts == "motion":
+            weight = weight * late_weight(t)[:, None, None]
+        return cfm_loss(predicted.float(), dx_t, x_t.new_ones(x_t.shape[-1]), weight)
 
-    @torch.no_grad()
     def unexplained(self, batches: int = 4) -> float:
         """L_align of the averaged weights on validation windows; nan without any."""
-        if self.validator is None:
-            return math.nan
-        self.swap_averages()
-        try:
-            drawn = [self.validator(i) for i in range(batches)]
-            return sum(self.alignment(self.model(batch.source), batch).item() for batch in drawn) / batches
-        finally:
-            self.swap_averages()
+        return self.averaged(lambda batch: self.alignment(self.model(batch.source), batch), batches)
 
-    def save(self, folder: Path) -> None:
-        """Write the averaged weights to `folder`, in 16 bits, and all that resuming needs to `folder`/state."""
-        if not self.processes.first:
-            return
-        text = adapted.config_json(self.model.config, self.about())
-        self.swap_averages()
+    def write(self, folder: Path, about: dict[str, Any]) -> None:
+        """Write the adapter in 16 bits, and its configuration."""
+        text = adapted.config_json(self.model.config, about)
         state = self.model.state_dict().items()
         weights = {name: value.detach().cpu().half().contiguous() for name, value in state}
-        self.swap_averages()
         checkpoint.write_atomically(folder / adapted.WEIGHTS_FILE, lambda path: save_file(weights, path))
         checkpoint.write_atomically(folder / adapted.CONFIG_FILE, lambda path: path.write_text(text))
-        tensors: dict[str, Tensor] = {}
-        for i, parameter in enumerate(self.parameters):
-            tensors |= {f"parameter.{i}": parameter.data, f"average.{i}": self.averages[i]}
-            slots = self.optimizer.state.get(parameter, {})
-            tensors |= {f"optimizer.{i}.{name}": value for name, value in slots.items()}
-        tensors = {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
-        about = {"step": self.step, "seconds": self.seconds, "model": asdict(self.model.config)}
-        checkpoint.write_atomically(folder / "state" / "state.safetensors", lambda path: save_file(tensors, path))
-        checkpoint.write_atomically(folder / "state" / "state.json", lambda path: path.write_text(json.dumps(about)))
 
     def about(self) -> dict[str, Any]:
         """What the checkpoint tells of its training."""

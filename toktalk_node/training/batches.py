@@ -11,7 +11,8 @@ from toktalk_node.motion.style import StyleEncoder
 from toktalk_node.training.shards import MotionData, Utterance
 
 EASE_SECONDS = 0.4
-"""How long a face that rests takes to join the performance, where a window begins before its utterance."""
+"""How long a face that rests takes to join the performance, where a window begins before its utterance, and how long
+one in another actor's style takes to come to its own."""
 
 
 @dataclass(frozen=True)
@@ -26,12 +27,16 @@ class Windows:
     """Chunk lengths C of the attention mask, drawn evenly, so that C stays a knob at run time."""
     full_context: float = 0.1
     """Share of steps without a chunk mask."""
-    known: float = 0.7
+    known: float = 0.85
     """Share of windows whose first frames are given, as they are in every streamed chunk."""
-    longest_known: float = 0.65
+    longest_known: float = 0.8
     """Longest known beginning as a share of the window."""
+    restyled: float = 0.25
+    """Share of windows in a style whose known frames have another actor's resting face under the motion: so styles may
+    change while a face speaks, and what has gone astray finds back."""
     dropped: float = 0.2
-    """Share of windows without condition, style and known frames, which guidance needs."""
+    """Share of windows without condition and style, which guidance needs. Known frames stay, unlike in the paper: what
+    guidance adds is then what was heard, and not a push away from where the face was, which the next chunk repeats."""
     open_style: float = 0.12
     """Share of the others without a style, so that the model can do without one."""
     reference: tuple[int, ...] = (100, 150, 200, 250)
@@ -95,25 +100,28 @@ class Sampler:
         chunk = None if rng.random() < w.full_context else int(rng.choice(w.chunks))
         offset = 0 if chunk is None else 2 * int(rng.integers(chunk // 2))
         dropped = rng.random(w.batch) < w.dropped
+        styled = ~dropped & (rng.random(w.batch) >= w.open_style)
         known = torch.zeros(w.batch, w.frames, 1)
         ends = np.arange(0, int(w.longest_known * w.frames) + 1, 2)
         if chunk is not None:
             ends = ends[(ends + offset) % chunk == 0]
         if len(ends):
-            for row in np.flatnonzero(~dropped & (rng.random(w.batch) < w.known)):
+            for row in np.flatnonzero(rng.random(w.batch) < w.known):
                 known[row, : int(rng.choice(ends))] = 1
+        for row in np.flatnonzero(styled & (rng.random(w.batch) < w.restyled)):
+            actor = self.data.utterances[chosen[row]].actor
+            motion[row] = self._restyled(motion[row], actor, int(known[row].sum()), rng)
         known = known.to(model.silence)
         generator = torch.Generator().manual_seed(int(rng.integers(2**62)))
         noise = torch.randn(motion.shape, generator=generator).to(motion)
         keep = torch.from_numpy(~dropped).to(motion)[:, None, None]
         reference = self._references(chosen, rng)
-        styled = torch.from_numpy(~dropped & (rng.random(w.batch) >= w.open_style))
         t = (torch.from_numpy(rng.permutation(w.batch)) + torch.rand(w.batch, generator=generator)) / w.batch
         return Batch(
             motion=model.standardise_motion(motion),
             condition=model.standardise_condition(condition) * keep,
             reference=model.standardise_motion(reference.to(motion)),
-            styled=styled.to(motion)[:, None, None],
+            styled=torch.from_numpy(styled).to(motion)[:, None, None],
             known=known,
             weight=weight * (1 - known),
             t=t.to(motion),
@@ -142,6 +150,18 @@ class Sampler:
                     clip.append(motion[int(rng.integers(max(len(motion) - frames, 0) + 1)) :][:frames])
             clips.append(torch.cat(clip)[:frames].float())
         return torch.stack(clips)
+
+    def _restyled(self, motion: Tensor, actor: str, known: int, rng: np.random.Generator) -> Tensor:
+        """`motion` [frames, M], raw, whose first `known` frames lie over another actor's rest, and those after it
+        smoothly return to their own."""
+        rests, ease = self.data.rests, EASE_SECONDS * self.data.fps
+        if not known or actor not in rests:
+            return motion
+        other = rests[list(rests)[int(rng.integers(len(rests)))]]
+        ramp = ((torch.arange(len(motion)) - known + 1) / ease).clamp(0, 1)[:, None]
+        moved = motion + (0.5 + 0.5 * torch.cos(ramp * torch.pi)) * (other - rests[actor]).to(motion)
+        weights = self.model.config.space.weights
+        return torch.cat([moved[:, :weights].clamp(0, 1), moved[:, weights:]], dim=1)
 
     def _cut(self, item: Utterance, rng: np.random.Generator) -> tuple[Tensor, Tensor, Tensor]:
         """Motion [frames, M], condition [frames, E] and weight [frames, 1] of a window of an utterance.

@@ -37,7 +37,7 @@ class DiffusionTrainer(MotionTrainer):
         with self.precision():
             style = batch.style(model.style).expand(-1, x.shape[1], -1)
             predicted = model.net(x, n / last, batch.condition, style, batch.motion * batch.known, batch.known)
-        return self.error(predicted.float(), batch.motion, batch.weight)
+        return self.error(batch, predicted.float(), batch.motion, batch.weight)
 
     def generate(self, condition: Tensor, reference: Tensor | None) -> Tensor:
         """Motion [frames, M] of raw conditions [frames, E] in few steps; reference: raw motion [R, M]."""

@@ -2,25 +2,15 @@
 
     toktalk train motion --data FOLDER --out runs/motion --minutes 40
 
-The budget is time (or steps): the learning rate follows the share of it that is spent, so that training ends annealed
-however fast the machine is. The folder `--out` holds the averaged weights, ready to use, the state to resume from
-under `state/`, and the curves in `curves.csv`.
+Budget, averages, saving and curves are those of `training/trainer.py`; pictures of validation lie beside the weights.
 """
 
-import csv
-import json
-import math
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import load_file, save_file
-from torch import Tensor, nn
-from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch import Tensor
 
 from toktalk_node.face.arkit import INDEX
 from toktalk_node.face.rest import REST
@@ -31,9 +21,9 @@ from toktalk_node.motion.decoder import MotionDecoder, generate
 from toktalk_node.motion.flow import cfm_loss, cosine_time, difference_loss, late_weight, straight_path
 from toktalk_node.motion.model import MIN_MOTION_STD, MotionModel
 from toktalk_node.training.batches import Batch, Sampler, Windows
-from toktalk_node.training.distributed import Processes
 from toktalk_node.training.pictures import draw_curves, draw_validation
 from toktalk_node.training.shards import DataError, MotionData
+from toktalk_node.training.trainer import Trainer, TrainerConfig
 
 LIP_SHAPES: tuple[str, ...] = tuple(
     """
@@ -44,63 +34,37 @@ LIP_SHAPES: tuple[str, ...] = tuple(
 """The shapes that make speech readable; they weigh more in the loss."""
 
 
+SHUT = 0.0
+"""Opening jawOpen - mouthClose under which lips are shut."""
+
+
 @dataclass(frozen=True)
-class TrainingConfig:
+class TrainingConfig(TrainerConfig):
     """How the motion model is trained."""
 
     minutes: float = 40.0
-    """Time budget; used where `steps` is None."""
-    steps: int | None = None
-    """Number of steps instead of a time budget."""
+    learning_rate: float = 1.5e-3
     windows: Windows = field(default_factory=Windows)
     """How batches are drawn."""
-    learning_rate: float = 1.5e-3
-    """Peak of the learning rate: reached after `warm_up`, then a cosine to 2 % of it."""
-    warm_up: int = 150
-    """Steps of linear warm-up."""
-    weight_decay: float = 0.01
-    """AdamW's weight decay."""
-    clip: float = 1.0
-    """Largest norm of the gradient."""
-    average: float = 0.999
-    """Decay of the exponential moving average of weights, which is what is saved."""
     lip_weight: float = 3.0
     """Weight of `LIP_SHAPES` in the loss; other channels weigh 1."""
     aperture_weight: float = 5.0
     """Weight of the opening between the lips, jawOpen - mouthClose, as one more channel of the loss: errors that part
     shut lips, or shut open ones, are the most visible."""
+    shut_weight: float = 4.0
+    """How much more the opening weighs where the lips are shut."""
     difference_weight: float = 1.0
     """Weight of the loss on changes from frame to frame: less trembling, most of all of the head, for a little less
     precise lips."""
     unused_weight: float = 0.1
     """Weight of channels that do not move in the data."""
-    bf16: bool = False
-    """Forward pass in bfloat16 (2.5 times as fast on a CPU with AVX-512 BF16)."""
-    seed: int = 0
-    """Seed of weights, windows and noise."""
-    save_seconds: float = 180.0
-    """Seconds between checkpoints."""
-    report_steps: int = 50
-    """Steps between lines of the curves."""
 
 
-@dataclass(frozen=True)
-class Progress:
-    """Where training stands."""
+class MotionTrainer(Trainer):
+    """Trains the motion model, or by another `build` and `loss` another method on the same data."""
 
-    step: int
-    seconds: float
-    share: float
-    """Share of the budget that is spent, in [0, 1]."""
-    learning_rate: float
-    loss: float
-    """Loss on training windows, averaged over the last steps."""
-    valid: float
-    """Loss of the averaged weights on validation windows, nan where there are none."""
-
-
-class MotionTrainer:
-    """Weights, optimizer and averages, from the first step to the last."""
+    config: TrainingConfig
+    model: MotionModel
 
     def __init__(
         self,
@@ -113,26 +77,17 @@ class MotionTrainer:
         train, valid = data.split("train"), data.split("valid")
         if not train.utterances:
             raise DataError("the training data has no utterance of split 'train'")
-        self.data, self.config = data, config
-        self.processes = Processes(device)
-        torch.manual_seed(config.seed)
+        super().__init__(config, device)
+        self.data = data
         if isinstance(model, MotionModel):
             self.model = self._fitting(model).to(self.processes.device).train()
         else:
             self.model = self.build(model).to(self.processes.device)
             self._standardise(train)
-        seed = config.seed if self.processes.first else config.seed + 1_000_003 * self.processes.rank
-        self.sampler = Sampler(train, self.model, config.windows, seed)
-        self.validator = Sampler(valid, self.model, config.windows, config.seed + 1) if valid.utterances else None
-        self.parameters = list(self.model.parameters())
-        self.optimizer = torch.optim.AdamW(
-            self.parameters, config.learning_rate, betas=(0.9, 0.99), weight_decay=config.weight_decay, fused=True
-        )
-        self.averages = [p.detach().clone() for p in self.parameters]
+        validator = Sampler(valid, self.model, config.windows, config.seed + 1) if valid.utterances else None
+        self.begin(self.model, Sampler(train, self.model, config.windows, self.draw_seed), validator)
         self.channel_weight = self._channel_weight()
         self.aperture = self._aperture_scale(train)
-        self.step = 0
-        self.seconds = 0.0
 
     def build(self, model: MotionConfig) -> MotionModel:
         """The model to train, with new weights."""
@@ -146,22 +101,6 @@ class MotionTrainer:
             raise DataError(f"(token space, width, face space, fps) of the base are {of_model}, of the data {of_data}")
         return model
 
-    def train_step(self) -> float:
-        """One step of AdamW; returns the loss."""
-        rate = self.learning_rate()
-        for group in self.optimizer.param_groups:
-            group["lr"] = rate
-        loss = self.loss(self.sampler(self.step))
-        self.optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        self.processes.average(self.parameters)
-        nn.utils.clip_grad_norm_(self.parameters, self.config.clip)
-        self.optimizer.step()
-        self.step += 1
-        decay = min(self.config.average, self.step / (10 + self.step))
-        torch._foreach_lerp_(self.averages, [p.detach() for p in self.parameters], 1 - decay)
-        return loss.item()
-
     def loss(self, batch: Batch) -> Tensor:
         """CFM loss of a batch."""
         model = self.model
@@ -171,102 +110,51 @@ class MotionTrainer:
         with self.precision():
             style = batch.style(model.style).expand(-1, x_t.shape[1], -1)
             predicted = model.net(x_t, t, batch.condition, style, known, batch.known, batch.chunk, batch.offset)
-        weight = batch.weight * late_weight(t)[:, None, None] if model.config.predicts == "motion" else batch.weight
-        return self.error(predicted.float(), dx_t, weight)
+        return self.error(batch, predicted.float(), dx_t, self.weight(batch, t))
 
-    @contextmanager
-    def precision(self) -> Iterator[None]:
-        """What forward passes run in: bfloat16 where it is asked for, and the attention that is fast."""
-        kind = self.model.silence.device.type
-        # on a CPU the fused attention's backward pass is slow for windows this short
-        attention = sdpa_kernel(SDPBackend.MATH) if kind == "cpu" else nullcontext()
-        with torch.autocast(kind, torch.bfloat16, enabled=self.config.bf16), attention:
-            yield
+    def weight(self, batch: Batch, t: Tensor) -> Tensor:
+        """Weight [batch, frames, 1 or M] of velocities at times t [batch]: bounded late, where they are made of a
+        predicted motion, and the larger, the less motion departs from what continues the known frames, which are what
+        a live stream shows."""
+        net, weight = self.model.net, batch.weight
+        if net.config.predicts == "motion":
+            weight = weight * late_weight(t)[:, None, None]
+        if net.continuation is not None:
+            _, spread = net.continuation(batch.motion * batch.known, batch.known)
+            weight = weight / spread
+        return weight
 
-    def error(self, predicted: Tensor, target: Tensor, weight: Tensor) -> Tensor:
-        """Squared error of [batch, frames, M] where `weight` [batch, frames, 1] is 1, the opening between the lips as
-        one more channel, and the loss on changes."""
+    def error(self, batch: Batch, predicted: Tensor, target: Tensor, weight: Tensor) -> Tensor:
+        """Squared error of [batch, frames, M] by `weight` [batch, frames, 1 or M], the opening between the lips as one
+        more channel, and the loss on changes."""
         config = self.config
+        opens = self.aperture.abs().squeeze(-1)
+        opens = (weight * opens).sum(-1, keepdim=True) / opens.sum().clamp_min(1e-6)
+        opens = opens * (1 + config.shut_weight * self._shut(batch.motion))
         shapes = cfm_loss(predicted, target, self.channel_weight, weight)
         changes = difference_loss(predicted, target, self.channel_weight, weight)
-        opening = cfm_loss(predicted @ self.aperture, target @ self.aperture, weight.new_ones(1), weight)
+        opening = cfm_loss(predicted @ self.aperture, target @ self.aperture, weight.new_ones(1), opens)
         total, extra = self.channel_weight.sum(), config.aperture_weight
         return (shapes * total + opening * extra) / (total + extra) + config.difference_weight * changes
+
+    def _shut(self, motion: Tensor) -> Tensor:
+        """Which of the standardised frames [batch, frames, M] have their lips shut, 0 or 1 [batch, frames, 1]."""
+        if self.model.config.space is not ARKIT:
+            return torch.zeros_like(motion[..., :1])
+        jaw, close = INDEX["jawOpen"], INDEX["mouthClose"]
+        shapes = motion * self.model.motion_std + self.model.motion_mean
+        return (shapes[..., jaw : jaw + 1] - shapes[..., close : close + 1] < SHUT).float()
 
     def generate(self, condition: Tensor, reference: Tensor | None) -> Tensor:
         """What the present weights make of a recording: motion [frames, M] of raw conditions [frames, E]."""
         styled = reference if self.model.style is not None else None
         return generate(MotionDecoder(self.model), condition, styled)
 
-    @torch.no_grad()
-    def validate(self, batches: int = 4) -> float:
-        """Loss of the averaged weights on the same validation windows every time; nan without any."""
-        if self.validator is None:
-            return math.nan
-        self.swap_averages()
-        try:
-            return sum(self.loss(self.validator(i)).item() for i in range(batches)) / batches
-        finally:
-            self.swap_averages()
-
-    def share(self) -> float:
-        """Share of the budget that is spent, in [0, 1]."""
-        config = self.config
-        return min(1.0, self.step / config.steps if config.steps else self.seconds / max(60 * config.minutes, 1e-9))
-
-    def learning_rate(self) -> float:
-        """Learning rate of the next step: warm-up by steps, then a cosine by the share of the budget."""
-        warm = min(1.0, (self.step + 1) / self.config.warm_up)
-        return self.config.learning_rate * warm * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * self.share())))
-
-    def swap_averages(self) -> None:
-        """Exchange the weights and their averages."""
-        for parameter, average in zip(self.parameters, self.averages, strict=True):
-            parameter.data, average.data = average.data, parameter.data
-
-    def save(self, folder: Path) -> None:
-        """Write the averaged weights to `folder` and all that resuming needs to `folder`/state."""
-        if not self.processes.first:
-            return
-        about = self.about()
-        self.swap_averages()
-        try:
-            checkpoint.save(self.model, folder, about, half=True)
-            draw_validation(self.generate, self.data.split("valid"), folder / "valid.png")
-            draw_curves(folder / "curves.csv", folder / "curves.svg")
-        finally:
-            self.model.train()
-            self.swap_averages()
-        tensors: dict[str, Tensor] = {}
-        for i, parameter in enumerate(self.parameters):
-            tensors[f"parameter.{i}"] = parameter.data
-            tensors[f"average.{i}"] = self.averages[i]
-            for name, value in self.optimizer.state.get(parameter, {}).items():
-                tensors[f"optimizer.{i}.{name}"] = value
-        tensors = {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
-        state = {"step": self.step, "seconds": self.seconds, "model": asdict(self.model.config)}
-        checkpoint.write_atomically(folder / "state" / "state.safetensors", lambda path: save_file(tensors, path))
-        checkpoint.write_atomically(folder / "state" / "state.json", lambda path: path.write_text(json.dumps(state)))
-
-    def resume(self, folder: Path) -> None:
-        """Continue from what `save` wrote. Raises CheckpointError where there is nothing or it does not fit."""
-        try:
-            about = json.loads((folder / "state" / "state.json").read_text())
-            tensors = load_file(folder / "state" / "state.safetensors")
-        except OSError as error:
-            raise checkpoint.CheckpointError(f"nothing to resume in {folder} ({error}); leave out --resume") from error
-        if about["model"] != asdict(self.model.config):
-            raise checkpoint.CheckpointError(f"{folder} holds another model than asked for; leave out --resume")
-        for i, parameter in enumerate(self.parameters):
-            parameter.data.copy_(tensors[f"parameter.{i}"])
-            self.averages[i].copy_(tensors[f"average.{i}"])
-            prefix = f"optimizer.{i}."
-            self.optimizer.state[parameter] = {
-                name.removeprefix(prefix): value if name.endswith("step") else value.to(parameter.device)
-                for name, value in tensors.items()
-                if name.startswith(prefix)
-            }
-        self.step, self.seconds = about["step"], about["seconds"]
+    def write(self, folder: Path, about: dict[str, Any]) -> None:
+        """Write the checkpoint, in 16 bits, and the pictures of validation and of the curves."""
+        checkpoint.save(self.model, folder, about, half=True)
+        draw_validation(self.generate, self.data.split("valid"), folder / "valid.png")
+        draw_curves(folder / "curves.csv", folder / "curves.svg")
 
     def about(self) -> dict[str, Any]:
         """What the checkpoint tells of its training."""
@@ -286,10 +174,10 @@ class MotionTrainer:
     def _standardise(self, train: MotionData) -> None:
         """Statistics from the training split; silence is the median of what utterances begin with."""
         items = train.utterances[:: max(1, len(train.utterances) // 2000)]
-        motion = torch.cat([item.motion[::4].float() for item in items])
-        condition = torch.cat([item.condition[::4].float() for item in items])
+        motions = [item.motion.float() for item in items]
+        conditions = [item.condition[::4].float() for item in items]
         silence = torch.stack([item.condition[0].float() for item in items]).median(0).values
-        self.model.set_statistics(motion, condition, silence, self._rest())
+        self.model.set_statistics(motions, conditions, silence, self._rest())
 
     def _rest(self) -> Tensor:
         """The resting face [M]: ARKit's, elsewhere the mean of the actors'."""
@@ -318,56 +206,6 @@ class MotionTrainer:
         return (scale / opening.std().clamp_min(MIN_MOTION_STD)).to(self.model.silence)
 
 
-def cpu_has_bf16() -> bool:
-    """Whether this CPU multiplies bfloat16 in hardware."""
-    try:
-        flags = Path("/proc/cpuinfo").read_text()
-    except OSError:
-        return False
-    return "avx512_bf16" in flags or "amx_bf16" in flags
-
-
 def model_config(data: MotionData, name: str, **changes: Any) -> MotionConfig:
     """The preset `name` for the widths, rate and token space of the data."""
     return preset(name, data.condition_width, token_space=data.space, fps=data.fps, face=data.face, **changes)
-
-
-def train(trainer: MotionTrainer, out: Path, report: Callable[[Progress], None] | None = None) -> bool:
-    """Run until the budget is spent; save every few minutes and at the end.
-
-    Returns False where the user stopped it (Ctrl-C); what was learnt is saved all the same.
-    """
-    config = trainer.config
-    first = trainer.processes.first
-    out.mkdir(parents=True, exist_ok=True)
-    curves = out / "curves.csv"
-    if first and (trainer.step == 0 or not curves.exists()):
-        curves.write_text("step,seconds,learning_rate,loss,valid\n")
-    recent: list[float] = []
-    valid = math.nan
-    began, before = time.monotonic(), trainer.seconds
-    saved = began
-    try:
-        while trainer.share() < 1:
-            recent.append(trainer.train_step())
-            now = time.monotonic()
-            trainer.seconds = trainer.processes.agree(before + now - began)
-            if first and trainer.step % config.report_steps == 0:
-                if trainer.step % (10 * config.report_steps) == 0:
-                    valid = trainer.validate()
-                loss, recent = sum(recent) / len(recent), []
-                rate = trainer.learning_rate()
-                progress = Progress(trainer.step, trainer.seconds, trainer.share(), rate, loss, valid)
-                with curves.open("a", newline="") as file:
-                    row = (trainer.step, trainer.seconds, rate, loss, valid)
-                    csv.writer(file).writerow([f"{value:.6g}" for value in row])
-                if report:
-                    report(progress)
-            if now - saved > config.save_seconds:
-                trainer.save(out)
-                saved = now
-    except KeyboardInterrupt:
-        trainer.save(out)
-        return False
-    trainer.save(out)
-    return True

@@ -42,7 +42,7 @@ class RegressionTrainer(MotionTrainer):
                 predicted = model.net.teach(past, batch.condition, style)
             else:
                 predicted = model.net(batch.motion, batch.known, batch.condition, style)
-        return self.error(predicted.float(), batch.motion, batch.weight)
+        return self.error(batch, predicted.float(), batch.motion, batch.weight)
 
     def generate(self, condition: Tensor, reference: Tensor | None) -> Tensor:
         """Motion [frames, M] of raw conditions [frames, E]; reference: raw motion [R, M]."""

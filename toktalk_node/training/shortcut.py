@@ -1,6 +1,6 @@
 """Training of the few-step student: see `toktalk_node.motion.shortcut`.
 
-    toktalk train shortcut --data FOLDER --base runs/motion --out runs/shortcut --minutes 10
+toktalk train shortcut --data FOLDER --base runs/motion --out runs/shortcut --minutes 10
 """
 
 from typing import Any
@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from toktalk_node.motion.flow import late_weight, straight_path
+from toktalk_node.motion.flow import straight_path
 from toktalk_node.motion.model import MotionModel
 from toktalk_node.motion.shortcut import Step, steps_at, student_of, two_halves
 from toktalk_node.training.batches import Batch
@@ -34,26 +34,26 @@ class ShortcutTrainer(MotionTrainer):
         target = self._target(batch, x, step)
         with self.precision():
             predicted = self.model.net(x, step.begin, *self._given(batch), step.end - step.begin)
-        return self.error(predicted.float(), target, batch.weight * late_weight(step.begin)[:, None, None])
+        return self.error(batch, predicted.float(), target, self.weight(batch, step.begin))
 
     @torch.no_grad()
     def _target(self, batch: Batch, x: Tensor, step: Step) -> Tensor:
         """The mean velocity of two halves of `step`: the base's where they are short, else the averaged student's."""
         given, guidance, short = self._given(batch), self.base.config.guidance, step.halves_are_base
-        windows = tuple(torch.cat([value[short], torch.zeros_like(value[short])]) for value in given[:4])
+        windows = [torch.cat([value[short], torch.zeros_like(value[short])]) for value in given[:2]]
+        windows += [value[short].repeat(2, 1, 1) for value in given[2:4]]
 
         def velocity(x: Tensor, t: Tensor, length: Tensor) -> Tensor:
             v = self.model.net(x, t, *given, length).float()
+            if not short.any():
+                return v
             pair = self.base.net(x[short].repeat(2, 1, 1), t[short].repeat(2), *windows, *given[4:]).float()
             v[short] = torch.lerp(*reversed(pair.chunk(2)), 1 + guidance)
             return v
 
-        self.swap_averages()
-        try:
-            with self.precision():  # left before the weights are back, because it keeps copies of them
-                return two_halves(velocity, x, batch.noise, batch.motion, batch.known, step)
-        finally:
-            self.swap_averages()
+        # precision is left before the weights are back, because it keeps copies of them
+        with self.with_averages(), self.precision():
+            return two_halves(velocity, x, batch.noise, batch.motion, batch.known, step)
 
     @torch.no_grad()
     def _given(self, batch: Batch) -> tuple[Any, ...]:
