@@ -10,7 +10,7 @@ import shutil
 import subprocess
 import tempfile
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
 import aiohttp
@@ -93,6 +93,14 @@ class Page:
         for kind in ("mousePressed", "mouseReleased"):
             await self.send("Input.dispatchMouseEvent", type=kind, x=box[0], y=box[1], button="left", clickCount=1)
 
+    async def drag(self, begin: tuple[float, float], end: tuple[float, float]) -> None:
+        """A finger draws a line, in five steps."""
+        points = [[a + (b - a) * k / 5 for a, b in zip(begin, end, strict=True)] for k in range(6)]
+        for k, (x, y) in enumerate(points):
+            kind = "touchMove" if k else "touchStart"
+            await self.send("Input.dispatchTouchEvent", type=kind, touchPoints=[{"x": x, "y": y}])
+        await self.send("Input.dispatchTouchEvent", type="touchEnd", touchPoints=[])
+
     async def screenshot(self) -> np.ndarray:
         """The page as uint8 [height, width, 3]."""
         data = (await self.send("Page.captureScreenshot", format="png"))["data"]
@@ -100,13 +108,20 @@ class Page:
 
 
 @contextlib.asynccontextmanager
-async def open_page(url: str, width: int = 640, height: int = 640) -> AsyncIterator[Page]:
-    """A fresh browser with `url` open; everything of it is gone afterwards."""
+async def open_page(
+    url: str, width: int = 640, height: int = 640, *, phone: bool = False, flags: Sequence[str] = (), before: str = ""
+) -> AsyncIterator[Page]:
+    """A fresh browser with `url` open; everything of it is gone afterwards.
+
+    `phone`: a touch screen with 3 pixels a point. `flags` come after the usual ones; `before` is JavaScript that runs
+    before the page's own.
+    """
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile:
         process = subprocess.Popen(
             [
                 binary() or "chromium",
                 *FLAGS,
+                *flags,
                 f"--user-data-dir={profile}",
                 f"--window-size={width},{height}",
                 "about:blank",
@@ -128,9 +143,12 @@ async def open_page(url: str, width: int = 640, height: int = 640) -> AsyncItera
                         "Emulation.setDeviceMetricsOverride",
                         width=width,
                         height=height,
-                        deviceScaleFactor=1,
-                        mobile=False,
+                        deviceScaleFactor=3 if phone else 1,
+                        mobile=phone,
                     )
+                    await page.send("Emulation.setTouchEmulationEnabled", enabled=phone)
+                    if before:
+                        await page.send("Page.addScriptToEvaluateOnNewDocument", source=before)
                     await page.send("Page.navigate", url=url)
                     yield page
         finally:

@@ -27,8 +27,8 @@ def subscribed(bridge: Bridge, client: Client) -> None:
     """Publish markers until the client's subscription has reached the server."""
     for _ in range(200):
         bridge.publish_event("marker", 0)
-        if client._receive(0.02) is not None:
-            while client._receive(0.02) is not None:
+        if client.receive(0.02) is not None:
+            while client.receive(0.02) is not None:
                 pass
             return
     raise AssertionError("the subscription never arrived")
@@ -141,14 +141,24 @@ def test_interrupt_and_style_reach_their_owner_and_errors_come_back():
         bridge.on_interrupt = lambda stream, played_ns: 1 / 0
         with pytest.raises(BridgeError, match="ZeroDivisionError"):
             client.interrupt()
+        bridge.on_interrupt = lambda stream, played_ns: ("all", None)
+        with pytest.raises(BridgeError, match="ValueError"):
+            client.interrupt()
+        bridge.on_interrupt = lambda stream, played_ns: (np.int64(7), np.int64(1))
+        assert client.interrupt().played_frames == 7
         assert client.ping() < 1.0
-        assert bridge.stats.errors == 4
+        assert bridge.stats.errors == 5
 
 
-def test_a_receiver_that_stops_reading_harms_nobody(bridge):
+def test_a_receiver_that_stops_reading_harms_nobody(monkeypatch):
     """One reads, one sleeps: publishing stays quick, the reader gets all, the sleeper's loss is counted."""
+    monkeypatch.setattr(client_module, "QUEUE", 256)
     chunk = face(200)
-    with Client(bridge.control_endpoint) as sleeper, Client(bridge.control_endpoint) as reader:
+    with (
+        Bridge(pub_port=0, control_port=0, queue=256) as bridge,
+        Client(bridge.control_endpoint) as sleeper,
+        Client(bridge.control_endpoint) as reader,
+    ):
         subscribed(bridge, sleeper)
         subscribed(bridge, reader)
         got = []
@@ -198,11 +208,27 @@ def test_garbage_on_either_socket_is_answered_or_counted(bridge, client):
     assert client.stats.errors == 1
 
 
+def test_the_bridge_also_speaks_ipv6():
+    try:
+        bridge = Bridge("::1", pub_port=0, control_port=0)
+    except OSError as error:
+        pytest.skip(f"no IPv6 on this machine: {error}")
+    with bridge, Client(bridge.control_endpoint) as client:
+        assert bridge.control_endpoint.startswith("tcp://[::1]:")
+        subscribed(bridge, client)
+
+
 def test_nobody_at_home_is_said_within_the_time_asked():
     begin = time.monotonic()
     with pytest.raises(ConnectionError, match="is TokTalk running there"):
         Client("tcp://127.0.0.1:1", timeout=0.3)
     assert time.monotonic() - begin < 2
+
+
+def test_what_cannot_be_meant_is_said_at_once():
+    for wrong in ({"endpoint": "localhost"}, {"endpoint": "tcp://localhost"}, {"stream": "two words"}):
+        with pytest.raises(ValueError, match="is no endpoint|stream name"):
+            Client(**wrong)
 
 
 def test_a_taken_port_is_named_and_closing_leaves_nothing(bridge):

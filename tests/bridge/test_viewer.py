@@ -10,20 +10,20 @@ import time
 import numpy as np
 import pytest
 
-from tests.bridge.chromium import Page, binary, open_page
+from tests.bridge.chromium import binary, open_page
+from tests.bridge.pages import RATE, shown, steady
 from toktalk_node.bridge.replay import replay
 from toktalk_node.bridge.server import Bridge
 from toktalk_node.bridge.web import WebViewer
-from toktalk_node.face.arkit import INDEX
 from toktalk_node.face.gltf import write_glb
 from toktalk_node.face.head import PIVOT, build
-from toktalk_node.signals import AudioChunk, Clock, FaceChunk
+from toktalk_node.signals import AudioChunk, Clock
 
 pytestmark = [
     pytest.mark.peer,
     pytest.mark.skipif(binary() is None, reason="no Chromium here: apt-get install chromium"),
 ]
-RATE = 16000
+READY = "window.face?.stats?.rendered && face.stats.loaded && face.connected"
 
 
 @pytest.fixture
@@ -39,24 +39,6 @@ def viewer(bridge):
         yield viewer
 
 
-def steady(seconds: float, **weights: float) -> FaceChunk:
-    frames = np.zeros((round(seconds * 50), 52), np.float32)
-    for name, value in weights.items():
-        frames[:, INDEX[name]] = value
-    return FaceChunk(frames, np.zeros((len(frames), 3), np.float32), 50)
-
-
-async def shown(page: Page, bridge: Bridge, **weights: float) -> np.ndarray:
-    """A screenshot while the face has `weights`."""
-    bridge.publish_face(steady(20, **weights), Clock(time.time_ns()))
-    name, value = next(iter(weights.items()))
-    await page.until(f"Math.abs(toktalk.stats.weights.{name} - {value}) < 1e-3")
-    picture = await page.screenshot()
-    bridge.publish_event("interrupted", 0)
-    await page.until(f"toktalk.stats.weights.{name} === 0")
-    return picture
-
-
 def mouth(picture: np.ndarray) -> np.ndarray:
     """The mouth's part of a screenshot, float [h, w, 3]."""
     h, w = picture.shape[:2]
@@ -66,8 +48,8 @@ def mouth(picture: np.ndarray) -> np.ndarray:
 def test_the_face_moves_without_a_word_on_the_console(bridge, viewer):
     async def run() -> None:
         async with open_page(viewer.url, 400, 400) as page:
-            await page.until("window.toktalk?.stats.loaded && toktalk.stats.connected")
-            assert await page.evaluate("toktalk.stats.missing") == []
+            await page.until(READY)
+            assert await page.evaluate("face.missing") == []
             opened = await shown(page, bridge, jawOpen=0.7)
             closed = await shown(page, bridge, jawOpen=0.3, mouthClose=0.3)
             again = await shown(page, bridge, jawOpen=0.7)
@@ -79,7 +61,7 @@ def test_the_face_moves_without_a_word_on_the_console(bridge, viewer):
                 f"127.0.0.1:{viewer.port}"
             }
             assert page.console == []
-            stats = await page.evaluate("toktalk.stats")
+            stats = await page.evaluate("face.stats")
             assert (stats["lost"], stats["errors"]) == (0, 0)
 
     asyncio.run(run())
@@ -94,41 +76,44 @@ def test_sound_and_face_keep_together(bridge, viewer):
     face.weights[: round(onset * 50)] = 0
     listen = """
         (() => {
-          const { playout } = toktalk, { context } = playout, analyser = context.createAnalyser();
+          const node = face.audioNode, { context } = node, analyser = context.createAnalyser();
           analyser.fftSize = 16384;
-          playout.gain.connect(analyser);
+          node.connect(analyser);
           const wave = new Float32Array(analyser.fftSize);
+          const heard = () => {
+            const stamp = context.getOutputTimestamp();
+            return stamp.contextTime + (performance.now() - stamp.performanceTime) / 1000;
+          };
           window.trace = { onset: null, jaw: [], rate: context.sampleRate };
-          (function tick() {
+          face.addEventListener("frame", ({ detail }) => {
             analyser.getFloatTimeDomainData(wave);
             const at = wave.findIndex((v) => Math.abs(v) > 0.05);
             if (trace.onset === null && at >= 0)
               trace.onset = context.currentTime - (wave.length - at) / context.sampleRate;
-            trace.jaw.push([playout.outputNow(), toktalk.stats.weights.jawOpen]);
-            requestAnimationFrame(tick);
-          })();
+            trace.jaw.push([heard(), detail.weights[detail.names.indexOf("jawOpen")]]);
+          });
         })()
     """
 
     async def run() -> None:
         async with open_page(viewer.url, 320, 320) as page:
-            await page.until("window.toktalk?.stats.loaded && toktalk.stats.stream")
+            await page.until(READY)
             player = threading.Thread(target=replay, args=(bridge, face, AudioChunk(tone, RATE)), kwargs={"lead": 0.4})
             player.start()
-            await page.until("toktalk.stats.samples > 0")
-            assert not await page.evaluate("toktalk.stats.audible")
+            await page.until("face.stats.samples > 0")
+            assert not await page.evaluate("face.audible")
             await page.click("#hear")
-            await page.until("toktalk.stats.audible")
+            await page.until("face.audible")
             await page.evaluate(listen)
             await page.until("trace.onset !== null && trace.jaw.at(-1)[1] > 0.4")
-            stats = await page.evaluate("toktalk.stats")
+            stats = await page.evaluate("face.stats")
             trace = await page.evaluate("trace")
             player.join()
             assert trace["rate"] == RATE
             before = max(t for t, jaw in trace["jaw"] if jaw < 0.4)
             after = min(t for t, jaw in trace["jaw"] if jaw >= 0.4)
             print(
-                json.dumps({"onset": trace["onset"], "jaw between": [before, after], "skew_p50_ms": stats["skewP50Ms"]})
+                json.dumps({"onset": trace["onset"], "jaw between": [before, after], "skew_p50_ms": stats["skewP50"]})
             )
             assert before - 0.03 <= trace["onset"] <= after + 0.03
             assert page.console == []
@@ -160,10 +145,10 @@ def test_another_avatar_is_dropped_in_and_speaks(bridge, viewer, tmp_path):
 
     async def run() -> None:
         async with open_page(viewer.url, 320, 320) as page:
-            await page.until("window.toktalk?.stats.loaded")
+            await page.until(READY)
             await page.evaluate(drop("other.glb", model))
-            await page.until("toktalk.stats.missing.length === 1")
-            assert await page.evaluate("toktalk.stats.missing") == ["tongueOut"]
+            await page.until("face.missing.length === 1")
+            assert await page.evaluate("face.missing") == ["tongueOut"]
             assert "other.glb lacks 1: tongueOut" in await page.evaluate(
                 "document.querySelector('#notice').textContent"
             )
@@ -172,16 +157,50 @@ def test_another_avatar_is_dropped_in_and_speaks(bridge, viewer, tmp_path):
             assert np.abs(opened.astype(int) - closed).max() > 100
             await page.evaluate(drop("nonsense.glb", base64.b64encode(bytes(100)).decode()))
             await page.until("document.querySelector('#notice').textContent.includes('nonsense.glb cannot be shown')")
-            assert await page.evaluate("toktalk.stats.loaded")
+            assert await page.evaluate("face.stats.loaded")
+            assert len(page.console) == 2 and "other.glb lacks 1 of 52: tongueOut" in page.console[0]
+
+    asyncio.run(run())
+
+
+def test_it_fits_a_phone_and_a_finger_turns_the_head(bridge, viewer):
+    async def run() -> None:
+        async with open_page(viewer.url, 360, 740, phone=True) as page:
+            await page.until(READY)
+            assert await page.evaluate("face.shadowRoot.querySelector('canvas').width <= 3 * 360")
+            ahead = await shown(page, bridge, jawOpen=0.3)
+            bridge.publish_face(steady(20, jawOpen=0.3), Clock(time.time_ns()))
+            await page.until("face.speaking && !document.querySelector('#stop').hidden")
+            boxes = await page.evaluate(
+                "[...document.querySelectorAll('#controls button')].map((b) => b.getBoundingClientRect().toJSON())"
+            )
+            assert len({round(box["top"]) for box in boxes}) == 1  # in one row, large enough for fingers
+            assert all(box["height"] >= 44 and box["left"] >= 0 and box["right"] <= 360 for box in boxes)
+            before = await page.evaluate("face.stats.rendered")
+            await page.drag((180, 300), (290, 330))
+            await page.until(f"face.stats.rendered > {before}")
+            await asyncio.sleep(0.3)
+            turned = await page.screenshot()
+            assert np.abs(turned.astype(int) - ahead).mean() > 4
+            assert await page.evaluate("document.documentElement.scrollWidth") <= 360
             assert page.console == []
 
     asyncio.run(run())
 
 
-def test_it_fits_a_phone_and_shows_its_values(bridge, viewer):
+def test_the_panel_shows_values_and_asks_for_styles(bridge, viewer):
+    asked = []
+
+    def on_style(stream: str, style: str) -> None:
+        if style == "grim":
+            raise ValueError("no style 'grim', there are: neutral, warm")
+        asked.append((stream, style))
+
+    bridge.on_style = on_style
+
     async def run() -> None:
         async with open_page(viewer.url, 390, 780) as page:
-            await page.until("window.toktalk?.stats.loaded")
+            await page.until(READY)
             await page.click("#toggle")
             assert await page.evaluate("document.querySelectorAll('.bar').length") == 52
             assert await page.evaluate("document.documentElement.scrollWidth") <= 390
@@ -189,6 +208,18 @@ def test_it_fits_a_phone_and_shows_its_values(bridge, viewer):
             await page.until("[...document.querySelectorAll('.bar')].some((b) => b.textContent === 'jawOpen0.60')")
             box = await page.evaluate("document.querySelector('#panel').getBoundingClientRect().toJSON()")
             assert box["left"] >= 0 and box["right"] <= 390 and box["bottom"] <= 780
+            assert not await page.evaluate("face.audible")  # only its own button turns the sound on
+            for style, strength in (("warm", "1"), ("warm", "0.5"), ("grim", "1")):
+                await page.evaluate(f"""(({{ elements }}) => {{
+                  elements.style.value = "{style}";
+                  elements.strength.value = "{strength}";
+                }})(document.querySelector("#style"))""")
+                await page.click("#style button")
+            await page.until("document.querySelector('#notice').textContent.includes('there are: neutral, warm')")
+            assert asked == [("default", "warm"), ("default", "warm=0.5")]
+            bridge.publish_event("style", time.time_ns(), detail="calm")
+            await page.evaluate("document.activeElement.blur()")
+            await page.until("document.querySelector('#style').elements.style.value === 'calm'")
             assert page.console == []
 
     asyncio.run(run())

@@ -1,16 +1,23 @@
 """The viewer's server: what it serves, to whom, and that a slow browser harms nobody."""
 
 import asyncio
+import hashlib
+import random
+import re
+import socket as network
 import threading
 import time
+from collections.abc import Callable
 
 import aiohttp
+import msgspec
 import numpy as np
+import psutil
 import pytest
 
 from toktalk_node.bridge import protocol
 from toktalk_node.bridge.server import Bridge
-from toktalk_node.bridge.web import WebViewer
+from toktalk_node.bridge.web import VIEWER, WebViewer
 from toktalk_node.signals import Clock, FaceChunk
 
 
@@ -49,25 +56,48 @@ async def first_face(socket: aiohttp.ClientWebSocketResponse, bridge: Bridge, st
     raise AssertionError("no face arrived")
 
 
-def test_the_page_and_its_parts_are_served_from_here(viewer):
+def test_the_pages_and_their_parts_are_served_from_here(viewer):
+    """Every part that a page asks for comes from this server; other origins may load the element, not the pages."""
+
     async def run() -> None:
         async with aiohttp.ClientSession(viewer.url) as session:
-            for path, kind in (
-                ("/", "text/html"),
-                ("/style.css", "text/css"),
-                ("/viewer.js", "text/javascript"),
-                ("/head.glb", "model/gltf-binary"),
+            scripts = set()
+            for path, kind, shared in (
+                ("/", "text/html", False),
+                ("/screen", "text/html", False),
+                ("/style.css", "text/css", False),
+                ("/toktalk-face.js", "text/javascript", True),
+                ("/head.glb", "model/gltf-binary", True),
+                ("/LICENSES.txt", "text/plain", True),
             ):
                 async with session.get(path) as response:
                     body = await response.read()
                     assert (response.status, response.content_type) == (200, kind)
                     assert "default-src 'self'" in response.headers["Content-Security-Policy"]
-                    assert len(body) > 1000
-            for path in ("/../web.py", "/web.py", "/dist/viewer.js", "/src/main.js"):
+                    assert ("Access-Control-Allow-Origin" in response.headers) == shared
+                    scripts |= set(re.findall(r'src="([\w-]+\.js)"', body.decode(errors="replace")))
+            done = set()
+            while scripts - done:
+                name = (scripts - done).pop()
+                done.add(name)
+                async with session.get(f"/{name}") as response:
+                    assert response.status == 200, name
+                    scripts |= set(re.findall(r'"\./([\w-]+\.js)"', await response.text()))
+            assert {"page.js", "kiosk.js"} < done and len(done) > 6
+            for path in ("/../web.py", "/web.py", "/dist/page.js", "/src/page.js", "/package.json"):
                 async with session.get(path) as response:
                     assert response.status == 404
 
     asyncio.run(run())
+
+
+def test_what_is_served_was_built_from_the_sources():
+    """`npm run build` leaves a hash of what it read."""
+    root = VIEWER
+    digest = hashlib.sha256()
+    for path in [*sorted((root / "src").iterdir()), root / "package-lock.json", root / "build.mjs"]:
+        digest.update(path.read_bytes())
+    assert (root / "dist" / "sources.sha256").read_text().strip() == digest.hexdigest(), f"npm run build in {root}"
 
 
 def test_the_browser_speaks_the_wire(bridge, viewer):
@@ -111,6 +141,85 @@ def test_a_foreign_page_and_a_foreign_name_are_refused(viewer):
 
     asyncio.run(run())
     assert viewer.stats.refused == 3
+
+
+def test_an_origin_that_was_named_may_show_the_face(bridge):
+    async def run() -> None:
+        async with aiohttp.ClientSession() as session:
+            headers = {"Origin": "https://shop.example"}
+            async with session.ws_connect(viewer.url + "ws", headers=headers) as socket:
+                assert not socket.closed
+            with pytest.raises(aiohttp.WSServerHandshakeError):
+                await session.ws_connect(viewer.url + "ws", headers={"Origin": "http://shop.example"})
+            async with session.get(viewer.url, headers={"Host": f"{network.gethostname()}.local:80"}) as response:
+                assert response.status == 200
+
+    with WebViewer(bridge.control_endpoint, port=0, origins=["https://shop.example/"]) as viewer:
+        asyncio.run(run())
+
+
+def test_a_browser_gets_the_streams_that_it_asks_for(bridge, viewer):
+    async def run() -> None:
+        async with aiohttp.ClientSession() as session, session.ws_connect(viewer.url + "ws?stream=default") as socket:
+            await first_face(socket, bridge, 0)
+            chunk = FaceChunk(np.zeros((1, 52), np.float32), np.zeros((1, 3), np.float32), 50)
+            bridge.publish_face(chunk, Clock(0), "other")
+            publish(bridge, 77)
+            topic, body = unframed((await socket.receive(timeout=2)).data)
+            while protocol.decode(body, protocol.Face).start == 0:
+                topic, body = unframed((await socket.receive(timeout=2)).data)
+            assert (topic, protocol.decode(body, protocol.Face).start) == (b"face/default", 77)
+
+    asyncio.run(run())
+
+
+PING = msgspec.msgpack.encode({"v": 1, "id": 1})
+NONSENSE: list[bytes | str] = [
+    b"",
+    b"\xff",
+    b"\x04pi",
+    b"\x04ping",
+    b"\x04ping" + PING[:-1],
+    b"\x04ping" + PING + b"\x00",
+    b"\x04nope" + PING,
+    b"\x04ping" + msgspec.msgpack.encode({"v": 2, "id": 1}),
+    b"\x04ping" + b"\x91" * 20_000,
+    b"\x04ping\xdf\xff\xff\xff\xff",
+    b"\xff" + b"\xfe" * 300,
+    bytes(protocol.MAX_CONTROL + 1),
+    "ping",
+    *(random.Random(k).randbytes(40) for k in range(12)),
+]
+
+
+def test_nonsense_of_a_browser_is_counted_and_cuts_off_nobody_else(bridge, viewer):
+    process = psutil.Process()
+
+    async def run() -> None:
+        async with aiohttp.ClientSession() as session, session.ws_connect(viewer.url + "ws") as other:
+            await first_face(other, bridge, 1)
+            before = process.num_fds()
+            for nonsense in NONSENSE:
+                async with session.ws_connect(viewer.url + "ws") as socket:
+                    await (socket.send_str if isinstance(nonsense, str) else socket.send_bytes)(nonsense)
+                    while (message := await socket.receive(timeout=5)).type is aiohttp.WSMsgType.BINARY:
+                        pass
+                    assert message.type in (aiohttp.WSMsgType.CLOSE, aiohttp.WSMsgType.CLOSED), nonsense[:40]
+            await until(lambda: process.num_fds() <= before + 3)
+            await other.send_bytes(b"\x04ping" + PING)
+            while unframed((await other.receive(timeout=2)).data)[0] != b"ping":
+                pass
+
+    asyncio.run(run())
+    assert viewer.stats.errors == len(NONSENSE)
+
+
+async def until(true: Callable[[], object]) -> None:
+    for _ in range(200):
+        if true():
+            return
+        await asyncio.sleep(0.02)
+    raise AssertionError("never true")
 
 
 def test_a_browser_that_stops_reading_loses_messages_and_the_other_none(bridge, viewer):

@@ -1,4 +1,5 @@
 """A receiver of the face in Python: the reference for clients in every language.
+A bridge that goes away and comes back is found again, and the frames go on.
 
 from toktalk_node.bridge.client import Client
 with Client("tcp://127.0.0.1:5591") as face:
@@ -10,81 +11,38 @@ with Client("tcp://127.0.0.1:5591") as face:
             break
 """
 
-import bisect
+import contextlib
 import time
-from collections import deque
 from collections.abc import Iterator
-from dataclasses import dataclass
+from pathlib import Path
 
-import numpy as np
 import zmq
+from msgspec import UNSET
+from zmq.utils.monitor import recv_monitor_message
 
+from toktalk_node.bridge import keys as curve
 from toktalk_node.bridge import protocol
+from toktalk_node.bridge.clock import ClockFilter
+from toktalk_node.bridge.playout import ClientStats, Frame, Playout
 from toktalk_node.bridge.protocol import AUDIO, EVENT, FACE, Audio, Event, Face, ProtocolError
-from toktalk_node.signals import NANOSECONDS, media_time_ns
+from toktalk_node.signals import NANOSECONDS
 
-CLOCK_INTERVAL = 10.0
+CLOCK_INTERVAL = 2.0
 """Seconds between clock exchanges while frames are read."""
 CLOCK_SAMPLES = 8
-QUEUE = 256
+"""Clock exchanges at the beginning, and with a bridge that was started again."""
+CLIENT = "toktalk python"
+QUEUE = 1024
 """Messages kept for a client that does not read."""
-MAX_WAITING = 30_000
-"""Frames kept until their time; beyond that messages wait in the socket."""
-
-
-def _pts(frame: "Frame") -> int:
-    return frame.pts_ns
+SILENCE = 6000
+"""Milliseconds after which a bridge that does not even answer ZeroMQ's heartbeat is taken for gone."""
+_CONNECTED = zmq.EVENT_HANDSHAKE_SUCCEEDED
+_LOST = zmq.EVENT_DISCONNECTED
+_REFUSED = zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL | zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL | zmq.EVENT_HANDSHAKE_FAILED_AUTH
 
 
 class BridgeError(RuntimeError):
     """The bridge refused a request; the text is its reason."""
-
-
-@dataclass(frozen=True)
-class Frame:
-    """One face frame. `frame["jawOpen"]` is a weight in [0, 1]; `head` is yaw, pitch, roll in radians."""
-
-    stream: str
-    index: int
-    fps: int
-    pts_ns: int
-    names: tuple[str, ...]
-    weights: np.ndarray
-    head: np.ndarray
-
-    @property
-    def media_ns(self) -> int:
-        """Time within the stream in nanoseconds."""
-        return media_time_ns(self.index, self.fps)
-
-    @property
-    def time(self) -> float:
-        """Time within the stream in seconds."""
-        return self.media_ns / NANOSECONDS
-
-    def __getitem__(self, name: str) -> float:
-        try:
-            return float(self.weights[self.names.index(name)])
-        except ValueError:
-            raise KeyError(f"no blendshape {name!r} in this stream; it has {', '.join(self.names)}") from None
-
-    def as_dict(self) -> dict[str, float]:
-        """All weights by name."""
-        return dict(zip(self.names, self.weights.tolist(), strict=True))
-
-
-@dataclass
-class ClientStats:
-    """Counters since the client connected."""
-
-    messages: int = 0
-    frames: int = 0
-    late_frames: int = 0
-    """Frames that arrived after their time, so that a newer one was shown instead."""
-    lost_messages: int = 0
-    """Gaps in the sequence numbers: this client read too slowly or joined a queue that was full."""
-    errors: int = 0
-    """Messages that could not be decoded."""
 
 
 class Client:
@@ -94,44 +52,67 @@ class Client:
         endpoint: the bridge's control endpoint.
         stream: the stream to follow, None for all.
         timeout: seconds to wait for an answer of the bridge.
+        keys: this receiver's keys, or their file (`toktalk keys`), for a bridge that encrypts.
 
     Raises:
         ConnectionError: nobody answers at `endpoint`.
         ProtocolError: the bridge speaks another version.
+        ValueError: `endpoint` or `stream` is none, or the file of keys cannot be read.
     """
 
     def __init__(
-        self, endpoint: str = "tcp://127.0.0.1:5591", *, stream: str | None = None, timeout: float = 3.0
+        self,
+        endpoint: str = "tcp://127.0.0.1:5591",
+        *,
+        stream: str | None = None,
+        timeout: float = 3.0,
+        keys: curve.ClientKeys | str | Path | None = None,
     ) -> None:
         self.stats = ClientStats()
         self.clock_offset_ns = 0
         """Server clock minus this machine's clock."""
         self.clock_delay_ns = 0
         """Round trip of the exchange that gave the offset."""
-        self._endpoint, self._timeout = endpoint, timeout
+        self.names: tuple[str, ...] = ()
+        """Blendshapes, in the order of the weights."""
+        self.streams: dict[str, protocol.StreamInfo] = {}
+        """The streams that there are, by name, and what is known of each."""
+        self.pub_endpoint = ""
+        self.connected = False
+        """Whether the bridge is there; when it is not, it is looked for."""
+        self.endpoint, self._timeout, self._followed = endpoint, timeout, stream
+        self._keys = curve.load(keys, curve.ClientKeys) if isinstance(keys, str | Path) else keys
+        self._bridge: str | None = None
+        self._turned_away = False
+        self._hello_due = False
         self._next_id = 1
         self._seq: dict[bytes, int] = {}
-        self._clock: deque[tuple[int, int]] = deque(maxlen=CLOCK_SAMPLES)
+        self._clock = ClockFilter()
         self._clock_due = 0.0
+        self._clock_hurry = 0
+        """Exchanges that are to follow each other quickly."""
         self._context = zmq.Context()
         self._context.setsockopt(zmq.LINGER, 0)
+        self._context.setsockopt(zmq.IPV6, "[" in endpoint)
+        self._poller = zmq.Poller()
         try:
-            self._control = self._socket(zmq.DEALER, endpoint)
-            hello = self._ask("hello", protocol.Hello(id=0, client="toktalk python"))
-            self.names: tuple[str, ...] = tuple(hello.names)
-            self.streams: dict[str, protocol.StreamInfo] = {info.name: info for info in hello.streams}
-            for _ in range(CLOCK_SAMPLES):
-                self._ask("clock", protocol.ClockAsk(id=0, t1_ns=time.time_ns()))
-            self.pub_endpoint = f"{endpoint.rpartition(':')[0]}:{hello.pub_port}"
-            self._sub = self._socket(zmq.SUB, self.pub_endpoint)
+            self._sub, self._control = self._socket(zmq.SUB), self._socket(zmq.DEALER)
+            self._control.setsockopt(zmq.IMMEDIATE, True)
+            self._monitor = self._control.get_monitor_socket(_CONNECTED | _LOST | _REFUSED)
             for kind in (FACE, AUDIO, EVENT):
                 self._sub.subscribe(protocol.topic(kind, stream) if stream else f"{kind}/".encode())
+            try:
+                self._control.connect(endpoint)
+            except zmq.ZMQError as error:
+                raise ValueError(f"{endpoint!r} is no endpoint: give one like tcp://127.0.0.1:5591") from error
+            for socket in (self._sub, self._control, self._monitor):
+                self._poller.register(socket, zmq.POLLIN)
+            self._ask("hello", protocol.Hello(id=0, client=CLIENT))
+            for _ in range(CLOCK_SAMPLES):
+                self._ask("clock", protocol.ClockAsk(id=0, t1_ns=time.time_ns()))
         except BaseException:
-            self._context.destroy(linger=0)
+            self.close()
             raise
-        self._poller = zmq.Poller()
-        self._poller.register(self._sub, zmq.POLLIN)
-        self._poller.register(self._control, zmq.POLLIN)
 
     def __enter__(self) -> "Client":
         return self
@@ -141,7 +122,9 @@ class Client:
 
     def close(self) -> None:
         """Disconnect. Closing twice is fine."""
-        self._context.destroy(linger=0)
+        if not self._context.closed:
+            self._control.disable_monitor()
+            self._context.destroy(linger=0)
 
     def now_ns(self) -> int:
         """The present on the server's clock, to compare with `pts_ns`."""
@@ -163,7 +146,7 @@ class Client:
 
     def messages(self, timeout: float | None = None) -> Iterator[tuple[str, Face | Audio | Event]]:
         """(stream, message) as they arrive, for receivers that schedule them; ends after `timeout` quiet seconds."""
-        while (item := self._receive(timeout)) is not None:
+        while (item := self.receive(timeout)) is not None:
             yield item
 
     def __iter__(self) -> Iterator[Frame]:
@@ -174,105 +157,158 @@ class Client:
 
         Of frames that arrive late only the newest is given, so that the face catches up with the sound.
         """
-        waiting: list[Frame] = []
+        playout = Playout(self.stats)
         while True:
-            if not waiting:
-                if (item := self._receive(timeout)) is None:
-                    return
-                self._enqueue(waiting, *item)
-                continue
-            wait = (waiting[0].pts_ns - self.now_ns()) / NANOSECONDS
-            if wait > 0 and len(waiting) >= MAX_WAITING:
-                time.sleep(wait)
-            elif wait > 0:
-                if (item := self._receive(wait)) is not None:
-                    self._enqueue(waiting, *item)
-            else:
-                while len(waiting) < MAX_WAITING and (item := self._receive(0)) is not None:
-                    self._enqueue(waiting, *item)
-                due = bisect.bisect_right(waiting, self.now_ns(), key=_pts)
-                newest = {frame.stream: frame for frame in waiting[:due]}
-                self.stats.late_frames += due - len(newest)
-                del waiting[:due]
-                yield from newest.values()
+            wait = playout.wait_ns(self.now_ns())
+            if wait == 0:
+                for _ in range(QUEUE):
+                    if (item := self.receive(0)) is None:
+                        break
+                    playout.add(*item, self.names, self.now_ns())
+                yield from playout.due(self.now_ns())
+            elif (item := self.receive(timeout if wait is None else wait / NANOSECONDS)) is not None:
+                playout.add(*item, self.names, self.now_ns())
+            elif wait is None:
+                return
 
-    def _enqueue(self, waiting: list[Frame], stream: str, message: Face | Audio | Event) -> None:
-        if isinstance(message, Event) and message.kind == "interrupted":
-            waiting[:] = [f for f in waiting if f.stream != stream or f.pts_ns < message.pts_ns]
-        if not isinstance(message, Face):
-            return
-        if message.width != len(self.names):
-            self.stats.errors += 1
-            return
-        weights, head = message.arrays()
-        for k in range(message.count):
-            pts = message.pts_ns + media_time_ns(k, message.fps)
-            frame = Frame(stream, message.start + k, message.fps, pts, self.names, weights[k], head[k])
-            bisect.insort(waiting, frame, key=_pts)
-        self.stats.frames += message.count
-
-    def _receive(self, timeout: float | None) -> tuple[str, Face | Audio | Event] | None:
-        """The next good message of PUB, None after `timeout` seconds; keeps the clock in step meanwhile."""
+    def receive(self, timeout: float | None) -> tuple[str, Face | Audio | Event] | None:
+        """(stream, message) that arrives next, None after `timeout` seconds; keeps clock and connection meanwhile."""
         end = None if timeout is None else time.monotonic() + timeout
         while True:
+            if self._hello_due:
+                self._hello_due = not self._try("hello", protocol.Hello(id=0, client=CLIENT))
             if time.monotonic() >= self._clock_due:
-                self._clock_due = time.monotonic() + CLOCK_INTERVAL
-                self._send("clock", protocol.ClockAsk(id=0, t1_ns=time.time_ns()))
-            left = CLOCK_INTERVAL if end is None else min(max(end - time.monotonic(), 0.0), CLOCK_INTERVAL)
-            ready = dict(self._poller.poll(round(left * 1000)))
+                self._clock_due = time.monotonic() + (CLOCK_INTERVAL / 50 if self._clock_hurry else CLOCK_INTERVAL)
+                self._clock_hurry = max(self._clock_hurry - 1, 0)
+                self._try("clock", protocol.ClockAsk(id=0, t1_ns=time.time_ns()))
+            wake = self._clock_due if end is None else min(end, self._clock_due)
+            ready = dict(self._poller.poll(round(max(wake - time.monotonic(), 0.0) * 1000)))
+            if self._monitor in ready:
+                self._connection()
             try:
                 if self._control in ready:
                     self._control_message()
-                if self._sub in ready:
-                    return self._published(self._sub.recv_multipart())
+                if self._sub in ready and (item := self._published(self._sub.recv_multipart())):
+                    return item
             except ProtocolError:
                 self.stats.errors += 1
             if end is not None and time.monotonic() >= end:
                 return None
 
-    def _published(self, parts: list[bytes]) -> tuple[str, Face | Audio | Event]:
+    def _published(self, parts: list[bytes]) -> tuple[str, Face | Audio | Event] | None:
+        """What PUB sent, None when it is of a stream whose name only begins like the one that is followed."""
         stream, message = protocol.decode_published(parts)
+        if self._followed not in (None, stream):
+            return None
+        info = self.streams.get(stream)
+        if info is None:
+            if len(self.streams) >= protocol.MAX_STREAMS:
+                raise ProtocolError(f"stream {stream!r} is one more than a bridge may have")
+            info = self.streams[stream] = protocol.StreamInfo(name=stream)
+        info.learn(message)
         self.stats.messages += 1
         expected = self._seq.get(parts[0], message.seq)
         self.stats.lost_messages += max(message.seq - expected, 0)
         self._seq[parts[0]] = message.seq + 1
+        if isinstance(message, Event) and message.kind == "gone":
+            self._forget(stream)
         return stream, message
 
-    def _socket(self, kind: int, endpoint: str) -> zmq.Socket:
+    def _forget(self, stream: str) -> None:
+        self.streams.pop(stream, None)
+        for kind in (FACE, AUDIO, EVENT):
+            self._seq.pop(protocol.topic(kind, stream), None)
+
+    def _socket(self, kind: int) -> zmq.Socket:
         socket = self._context.socket(kind)
         socket.setsockopt(zmq.MAXMSGSIZE, protocol.MAX_BODY)
         socket.setsockopt(zmq.RCVHWM, QUEUE)
-        socket.connect(endpoint)
+        socket.setsockopt(zmq.HEARTBEAT_IVL, SILENCE // 3)
+        socket.setsockopt(zmq.HEARTBEAT_TIMEOUT, SILENCE)
+        if self._keys is not None:
+            self._keys.apply(socket)
         return socket
 
+    def _connection(self) -> None:
+        """Note whether the bridge is there; one that comes back is asked anew what it has."""
+        event = recv_monitor_message(self._monitor)["event"]
+        self.connected = event == _CONNECTED
+        self._turned_away = not self.connected and (self._turned_away or bool(event & _REFUSED))
+        if self.connected and self._bridge is not None:
+            self.stats.reconnects += 1
+            self._hello_due = True
+
+    def _welcome(self, hello: protocol.HelloReply) -> None:
+        """Take in what a bridge says of itself; of another run of it nothing that was counted before holds."""
+        self.names = tuple(hello.names)
+        self.streams = {info.name: info for info in hello.streams}
+        bridge = "" if hello.bridge is UNSET else hello.bridge
+        if bridge != self._bridge or not bridge:
+            self._seq.clear()
+            self._clock.clear()
+            if self._bridge is not None:
+                self._clock_due, self._clock_hurry = 0.0, CLOCK_SAMPLES
+        self._bridge = bridge
+        pub_endpoint = f"{self.endpoint.rpartition(':')[0]}:{hello.pub_port}"
+        if pub_endpoint != self.pub_endpoint:
+            if self.pub_endpoint:
+                self._sub.disconnect(self.pub_endpoint)
+            self._sub.connect(pub_endpoint)
+            self.pub_endpoint = pub_endpoint
+
     def _send(self, name: str, request: protocol.Request) -> int:
+        """Send a request and return its id; zmq.Again while the bridge is away, so that nothing is done too late."""
         request.id = self._next_id
-        self._next_id += 1
         self._control.send_multipart([name.encode(), protocol.encode(request)], zmq.NOBLOCK)
+        self._next_id += 1
         return request.id
 
+    def _try(self, name: str, request: protocol.Request) -> bool:
+        """Send a request whose reply is taken when it comes; False while the bridge is away."""
+        with contextlib.suppress(zmq.Again):
+            return self._send(name, request) > 0
+        return False
+
     def _ask(self, name: str, request: protocol.Request) -> protocol.Request:
-        request_id = self._send(name, request)
         end = time.monotonic() + self._timeout
+        request_id, wrong = None, None
         while (left := end - time.monotonic()) > 0:
-            if not self._control.poll(round(left * 1000)):
-                break
-            reply = self._control_message()
+            if request_id is None:
+                with contextlib.suppress(zmq.Again):
+                    request_id = self._send(name, request)
+            waiting = [(self._monitor, zmq.POLLIN), (self._control, zmq.POLLIN | (request_id is None and zmq.POLLOUT))]
+            ready = dict(zmq.zmq_poll(waiting, round(left * 1000)))
+            if self._monitor in ready:
+                self._connection()
+            if not ready.get(self._control, 0) & zmq.POLLIN:
+                continue
+            try:
+                reply = self._control_message()
+            except ProtocolError as error:
+                self.stats.errors += 1
+                wrong = error
+                continue
             if isinstance(reply, protocol.Refused) and reply.id in (request_id, 0):
                 raise BridgeError(reply.error)
             if reply.id == request_id:
                 return reply
-        raise ConnectionError(f"no bridge answers at {self._endpoint} in {self._timeout} s: is TokTalk running there?")
+        if wrong is not None:
+            raise wrong
+        reason = (
+            "somebody is there and refuses the connection: does it ask for keys (`toktalk keys`), or not know these?"
+            if self._turned_away
+            else "is TokTalk running there?"
+        )
+        raise ConnectionError(f"no bridge answers at {self.endpoint} in {self._timeout:g} s: {reason}")
 
     def _control_message(self) -> protocol.Request:
         _, reply = protocol.decode_reply(self._control.recv_multipart())
-        if isinstance(reply, protocol.ClockReply):
-            self._clock_answer(reply)
+        match reply:
+            case protocol.HelloReply():
+                self._welcome(reply)
+            case protocol.ClockReply():
+                self._clock.add(reply.t1_ns, reply.t2_ns, reply.t3_ns, time.time_ns())
+                self.clock_offset_ns, self.clock_delay_ns = self._clock.offset_ns, self._clock.delay_ns
+                if self._bridge is not None and reply.bridge not in (UNSET, self._bridge):
+                    self._hello_due = True
         return reply
-
-    def _clock_answer(self, reply: protocol.ClockReply) -> None:
-        """Offset and delay of one exchange (RFC 5905, section 8); of the last eight the quickest one counts."""
-        t4 = time.time_ns()
-        offset = ((reply.t2_ns - reply.t1_ns) + (reply.t3_ns - t4)) // 2
-        self._clock.append(((t4 - reply.t1_ns) - (reply.t3_ns - reply.t2_ns), offset))
-        self.clock_delay_ns, self.clock_offset_ns = min(self._clock)

@@ -3,16 +3,20 @@
 const INTERVAL = 66; // ms between refreshes
 
 export class Panel {
+  /** @param {HTMLElement} element */
   constructor(element) {
     this.element = element;
     this.bars = element.querySelector("#bars");
     this.figures = element.querySelector("#figures");
+    /** @type {string[]} */
+    this.names = [];
     this.rows = [];
     this.cells = new Map();
     this.last = 0;
   }
 
   setNames(names) {
+    this.names = names;
     this.rows = names.map((name) => {
       const row = document.createElement("div");
       row.className = "bar";
@@ -23,11 +27,11 @@ export class Panel {
     this.bars.replaceChildren(...this.rows.map(({ row }) => row));
   }
 
-  setMissing(names, missing) {
-    names.forEach((name, i) => this.rows[i]?.row.classList.toggle("missing", missing.includes(name)));
+  setMissing(missing) {
+    this.names.forEach((name, i) => this.rows[i].row.classList.toggle("missing", missing.includes(name)));
   }
 
-  /** `figures` is an object of label -> text. */
+  /** @param {() => Record<string, string>} figures label -> text, asked for when it is time to show them */
   update(now, weights, figures) {
     if (this.element.hidden || now - this.last < INTERVAL) return;
     this.last = now;
@@ -35,7 +39,7 @@ export class Panel {
       bar.style.setProperty("--value", weights[i].toFixed(3));
       value.textContent = weights[i].toFixed(2);
     });
-    for (const [label, text] of Object.entries(figures)) {
+    for (const [label, text] of Object.entries(figures())) {
       let cell = this.cells.get(label);
       if (!cell) {
         const term = document.createElement("dt");

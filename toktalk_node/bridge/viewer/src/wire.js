@@ -1,117 +1,191 @@
-// The wire of toktalk_node/bridge/protocol.py over a WebSocket: one byte with the topic's length, topic, msgpack body.
+// A connection to the bridge over a WebSocket: it comes back by itself, keeps the clocks in step, counts what is bad.
 
-import { decode, encode } from "@msgpack/msgpack";
+import { ClockFilter } from "./clock.js";
+import { encode, framed, ProtocolError, received } from "./messages.js";
 
-export const VERSION = 1;
-const CLOCK_SAMPLES = 8;
-const CLOCK_INTERVAL = 5000;
+export { decode, encode, ProtocolError, VERSION } from "./messages.js";
+export { ClockFilter } from "./clock.js";
 
-const text = new TextDecoder();
-const bytes = new TextEncoder();
+const FIRST_CLOCKS = 8; // exchanges at once after connecting
+const CLOCK_INTERVAL = 5000; // ms
+const ANSWER = 5000; // ms to wait for a reply
+const FIRST_RETRY = 250; // ms; doubled by every failure
+const LAST_RETRY = 8000;
+const MAX_TOPICS = 1024; // that are counted
 
-/** Little-endian float32 values of a msgpack bin. */
-export function floats(bin) {
-  const view = new DataView(bin.buffer, bin.byteOffset, bin.byteLength);
-  const out = new Float32Array(bin.byteLength >> 2);
-  for (let i = 0; i < out.length; i++) out[i] = view.getFloat32(4 * i, true);
-  return out;
-}
+/**
+ * @typedef {object} Listener
+ * @property {(reply: any) => void} hello the bridge introduced itself, also after it came back
+ * @property {(open: boolean) => void} state
+ * @property {(stream: string, message: any) => void} face
+ * @property {(stream: string, message: any) => void} audio
+ * @property {(stream: string, message: any) => void} event
+ */
 
 export class Wire {
-  /** `on` holds hello(reply), face|audio|event(stream, message) and state(open). */
+  /**
+   * @param {string} url ws: or wss: address of the page's server
+   * @param {Listener} on
+   */
   constructor(url, on) {
     this.url = url;
     this.on = on;
-    this.offset = performance.timeOrigin; // server clock minus performance.now(), ms
-    this.delay = NaN; // round trip of the exchange that gave the offset, ms
+    this.clock = new ClockFilter();
+    /** The run of the bridge that answers, "" while none did. */
+    this.bridge = "";
+    /** Messages that never came. */
     this.lost = 0;
+    /** Messages that could not be read. */
     this.errors = 0;
-    this.clock = [];
+    /** The bridge answers. */
+    this.alive = false;
+    this.connections = 0;
     this.seq = new Map();
     this.nextId = 1;
     this.pending = new Map();
-    this.retry = 250;
+    this.retry = FIRST_RETRY;
+    this.timers = new Set();
+    this.beat = setInterval(() => this.askClock(), CLOCK_INTERVAL);
     this.open();
-    setInterval(() => this.askClock(), CLOCK_INTERVAL);
   }
 
   open() {
-    this.socket = new WebSocket(this.url);
-    this.socket.binaryType = "arraybuffer";
-    this.socket.onopen = () => {
-      this.retry = 250;
-      this.clock = [];
+    const socket = new WebSocket(this.url);
+    this.socket = socket;
+    socket.binaryType = "arraybuffer";
+    socket.onopen = () => {
+      this.connections++;
+      this.clock.clear();
       this.seq.clear();
-      this.ask("hello", { client: "toktalk viewer" }).then((reply) => this.on.hello(reply), () => {});
-      for (let i = 0; i < CLOCK_SAMPLES; i++) setTimeout(() => this.askClock(), 40 * i);
-      this.on.state(true);
+      this.greet();
+      for (let i = 0; i < FIRST_CLOCKS; i++) this.after(40 * i, () => this.askClock());
     };
-    this.socket.onmessage = (event) => this.receive(new Uint8Array(event.data));
-    this.socket.onclose = () => {
-      for (const { reject } of this.pending.values()) reject(new Error("the connection closed"));
-      this.pending.clear();
-      this.on.state(false);
-      setTimeout(() => this.open(), this.retry);
-      this.retry = Math.min(2 * this.retry, 2000);
+    socket.onmessage = (event) => this.receive(event.data);
+    socket.onclose = () => {
+      this.fail("the connection closed");
+      this.lose();
+      // a little apart, so that many pages do not come back at one instant
+      this.after(this.retry * (0.75 + 0.5 * Math.random()), () => this.open());
+      this.retry = Math.min(2 * this.retry, LAST_RETRY);
     };
   }
 
-  /** Ask the bridge; resolves with the reply's body, rejects with its reason. */
+  /** Let go of everything: socket, timers, requests. */
+  close() {
+    clearInterval(this.beat);
+    for (const timer of this.timers) clearTimeout(timer);
+    this.timers.clear();
+    this.fail("the connection was closed");
+    const socket = this.socket;
+    socket.onopen = () => socket.close(); // one that is still connecting cannot be closed without a warning
+    socket.onmessage = socket.onclose = null;
+    if (socket.readyState === WebSocket.OPEN) socket.close();
+  }
+
+  after(ms, work) {
+    const timer = setTimeout(() => {
+      this.timers.delete(timer);
+      work();
+    }, ms);
+    this.timers.add(timer);
+    return timer;
+  }
+
+  fail(reason) {
+    for (const { reject, timer } of this.pending.values()) {
+      this.forget(timer);
+      reject(new Error(reason));
+    }
+    this.pending.clear();
+  }
+
+  forget(timer) {
+    clearTimeout(timer);
+    this.timers.delete(timer);
+  }
+
+  lose() {
+    if (!this.alive) return;
+    this.alive = false;
+    this.on.state(false);
+  }
+
+  async greet() {
+    try {
+      const reply = await this.ask("hello", { client: "toktalk-face" });
+      this.retry = FIRST_RETRY;
+      this.bridge = reply.bridge ?? "";
+      this.alive = true;
+      this.on.state(true);
+      this.on.hello(reply);
+    } catch {
+      // the bridge is silent or gone: the next clock exchange, or the next connection, greets again
+    }
+  }
+
+  /**
+   * Ask the bridge; resolves with the reply's body, rejects with its reason.
+   * @param {string} topic @param {Record<string, any>} body
+   * @returns {Promise<any>}
+   */
   ask(topic, body) {
     if (this.socket.readyState !== WebSocket.OPEN) return Promise.reject(new Error("not connected"));
     const id = this.nextId++;
-    const name = bytes.encode(topic);
-    const packed = encode({ v: VERSION, id, ...body });
-    const message = new Uint8Array(1 + name.length + packed.length);
-    message[0] = name.length;
-    message.set(name, 1);
-    message.set(packed, 1 + name.length);
-    this.socket.send(message);
+    this.socket.send(framed(topic, encode({ id, ...body })));
     return new Promise((resolve, reject) => {
-      this.pending.set(id, { resolve, reject });
-      setTimeout(() => this.pending.delete(id) && reject(new Error("no answer")), 5000);
+      const timer = this.after(ANSWER, () => {
+        this.pending.delete(id);
+        reject(new Error("no answer"));
+      });
+      this.pending.set(id, { resolve, reject, timer });
     });
   }
 
   async askClock() {
+    if (this.socket.readyState !== WebSocket.OPEN) return;
     const t1 = performance.now();
+    let reply;
     try {
-      const reply = await this.ask("clock", { t1_ns: Math.round(t1 * 1e6) });
-      const t4 = performance.now();
-      const [t2, t3] = [Number(reply.t2_ns) / 1e6, Number(reply.t3_ns) / 1e6];
-      this.clock.push({ delay: t4 - t1 - (t3 - t2), offset: (t2 - t1 + t3 - t4) / 2 });
-      if (this.clock.length > CLOCK_SAMPLES) this.clock.shift();
-      const best = this.clock.reduce((a, b) => (b.delay < a.delay ? b : a));
-      [this.offset, this.delay] = [best.offset, best.delay];
+      reply = await this.ask("clock", { t1_ns: BigInt(Math.round(t1 * 1e6)) });
     } catch {
-      // the socket closed meanwhile: the next exchange will do
+      if (this.socket.readyState === WebSocket.OPEN) this.lose();
+      return;
     }
+    const t4 = performance.now();
+    if (this.alive && (reply.bridge ?? "") !== this.bridge) {
+      this.clock.clear(); // the bridge was started again, maybe elsewhere
+      this.seq.clear();
+      this.lose();
+    }
+    this.clock.add(t1, Number(reply.t2_ns) / 1e6, Number(reply.t3_ns) / 1e6, t4);
+    if (!this.alive) this.greet();
   }
 
   receive(data) {
-    let topic, body;
+    let got;
     try {
-      topic = text.decode(data.subarray(1, 1 + data[0]));
-      body = decode(data.subarray(1 + data[0]));
-      if (body.v !== VERSION) throw new Error(`version ${body.v}`);
+      got = received(data);
     } catch (error) {
-      if (!this.errors++) console.warn(`message ignored: ${error.message}`);
+      if (!(error instanceof ProtocolError)) throw error;
+      if (!this.errors++) console.warn(`toktalk-face: a message of ${this.url} is ignored: ${error.message}`);
       return;
     }
-    const slash = topic.indexOf("/");
-    if (slash < 0) return this.reply(topic, body);
-    const [kind, stream] = [topic.slice(0, slash), topic.slice(slash + 1)];
+    const { kind, stream, message } = got;
+    if (stream === null) return this.reply(kind, message);
+    const topic = `${kind}/${stream}`;
     const expected = this.seq.get(topic);
-    if (expected !== undefined && body.seq > expected) this.lost += body.seq - expected;
-    this.seq.set(topic, body.seq + 1);
-    this.on[kind]?.(stream, body);
+    if (expected === undefined && this.seq.size >= MAX_TOPICS) return;
+    if (message.seq > expected) this.lost += message.seq - expected;
+    this.seq.set(topic, message.seq + 1);
+    this.on[kind](stream, message);
   }
 
-  reply(topic, body) {
-    const waiting = this.pending.get(body.id);
+  reply(kind, message) {
+    const waiting = this.pending.get(message.id);
     if (!waiting) return;
-    this.pending.delete(body.id);
-    if (topic === "error") waiting.reject(new Error(body.error));
-    else waiting.resolve(body);
+    this.pending.delete(message.id);
+    this.forget(waiting.timer);
+    if (kind === "error") waiting.reject(new Error(message.error));
+    else waiting.resolve(message);
   }
 }
