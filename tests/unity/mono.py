@@ -1,0 +1,120 @@
+"""The C# client under mono (Debian packages mono-mcs and mono-runtime): compiled, and run as a process."""
+
+import base64
+import json
+import queue
+import shutil
+import subprocess
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+ROOT = Path(__file__).parents[2]
+PACKAGE = ROOT / "unity_bridge"
+CORE = PACKAGE / "Runtime" / "Core"
+HERE = Path(__file__).parent
+
+MISSING = [tool for tool in ("mcs", "mono") if shutil.which(tool) is None]
+REASON = f"not installed: {', '.join(MISSING)} (Debian packages mono-mcs, mono-runtime)"
+
+
+def compile_program(sources: list[Path], out: Path, *options: str) -> Path:
+    """Compile C# 7 `sources` to `out`; warnings are errors. AssertionError holds what the compiler says."""
+    kind = "library" if out.suffix == ".dll" else "exe"
+    command = ["mcs", "-langversion:7", "-warnaserror+", f"-target:{kind}", f"-out:{out}", *options, *map(str, sources)]
+    result = subprocess.run(command, capture_output=True, text=True)
+    assert result.returncode == 0, result.stdout + result.stderr
+    return out
+
+
+def compile_peer(folder: Path) -> Path:
+    """The client and tests/unity/peer as one program in `folder`."""
+    return compile_program([*sorted(CORE.glob("*.cs")), *sorted((HERE / "peer").glob("*.cs"))], folder / "peer.exe")
+
+
+class Peer:
+    """The program of tests/unity/peer as a process: `send` a line, and read its lines of JSON.
+
+    Raises AssertionError where an expected line does not come in time, with all that was printed.
+    """
+
+    def __init__(self, program: Path, *arguments: str) -> None:
+        self._process = subprocess.Popen(
+            ["mono", str(program), *arguments], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+        self._lines: queue.Queue[dict | None] = queue.Queue()
+        self.seen: list[dict] = []
+        self._thread = threading.Thread(target=self._read, daemon=True)
+        self._thread.start()
+
+    def _read(self) -> None:
+        for line in self._process.stdout:
+            self._lines.put(json.loads(line))
+        self._lines.put(None)
+
+    @property
+    def pid(self) -> int:
+        """Of the process."""
+        return self._process.pid
+
+    def send(self, line: str) -> None:
+        self._process.stdin.write(line + "\n")
+        self._process.stdin.flush()
+
+    def lines(self, timeout: float = 10.0) -> Iterator[dict]:
+        """Lines as they come, until `timeout` seconds pass without one or the program ends."""
+        while True:
+            try:
+                line = self._lines.get(timeout=timeout)
+            except queue.Empty:
+                return
+            if line is None:
+                return
+            self.seen.append(line)
+            yield line
+
+    def expect(self, key: str, timeout: float = 10.0) -> dict:
+        """The next line that has `key`."""
+        end = time.monotonic() + timeout
+        while (left := end - time.monotonic()) > 0:
+            for line in self.lines(left):
+                if key in line:
+                    return line
+                break
+        raise AssertionError(f"no {key!r} within {timeout} s; printed: {self.seen[-20:]}")
+
+    def ask(self, line: str, key: str) -> dict:
+        """Send `line` and wait for the answer that has `key`."""
+        self.send(line)
+        return self.expect(key)
+
+    def stats(self) -> dict:
+        """What the client counts."""
+        return self.ask("stats", "state")
+
+    def close(self) -> int:
+        """Let the program end, and return its exit status; one that hangs is killed (-9)."""
+        try:
+            self.send("quit")
+            self._process.stdin.close()
+        except OSError:
+            pass
+        try:
+            return self._process.wait(10)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            return self._process.wait()
+
+    def __enter__(self) -> "Peer":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def floats(text: str) -> np.ndarray:
+    """float32 [n] of the base64 in which the program prints them."""
+    return np.frombuffer(base64.b64decode(text), "<f4")
