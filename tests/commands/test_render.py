@@ -1,6 +1,7 @@
 """`toktalk render` from file to file, with real models of random weights."""
 
 import csv
+import importlib.util
 import json
 import os
 import shutil
@@ -8,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -19,8 +21,10 @@ from typer.testing import CliRunner
 
 from toktalk_node.cli import build_app
 from toktalk_node.commands.render import plan
-from toktalk_node.face import livelink
+from toktalk_node.face import animation, livelink, plain_head
 from toktalk_node.face.arkit import INDEX, MOTION_WIDTH
+from toktalk_node.face.gltf import write_glb
+from toktalk_node.face.head import PIVOT, build
 from toktalk_node.motion import checkpoint
 from toktalk_node.motion.config import MotionConfig
 from toktalk_node.motion.model import MotionModel
@@ -121,11 +125,88 @@ def test_where_to_write_must_be_clear(tmp_path):
         plan([a, b], tmp_path / "out", "csv")
     with pytest.raises(ValueError, match="folder"):
         plan([a, b], tmp_path / "out.csv", "csv")
-    with pytest.raises(ValueError, match="neither"):
+    with pytest.raises(ValueError, match=r"neither a folder nor .*csv .*mp4 .*glb .*gltf .*npz .*mcap"):
         plan([a], tmp_path / "out.txt", "csv")
-    with pytest.raises(ValueError, match="csv or mp4"):
+    with pytest.raises(ValueError, match=r"'gif' is none of csv .*mp4 .*glb .*gltf .*npz .*mcap"):
         plan([a], tmp_path / "out", "gif")
     assert plan([a], tmp_path / "out.CSV", "csv") == [(a, tmp_path / "out.csv")]
+
+
+def test_one_face_in_every_format_at_the_same_time(toktalk, tmp_path):
+    """A table, two models that speak, arrays and a log of one recording hold the same numbers."""
+    reader = pytest.importorskip("mcap.reader", reason="pip install mcap")
+    wav = recording(tmp_path / "in.wav", 0.5)
+    for suffix in ("glb", "gltf", "npz", "mcap"):
+        done = toktalk(wav, "-o", tmp_path / f"out.{suffix}")
+        assert done.exit_code == 0 and f"out.{suffix}: 25 frames, 0.50 s" in " ".join(done.output.split()), done.output
+    with np.load(tmp_path / "out.npz", allow_pickle=False) as face:
+        weights, sound = face["weights"], face["audio"]
+    np.testing.assert_array_equal(sound, soundfile.read(wav, dtype="int16")[0])
+    plain_head.write(tmp_path / "head.glb")
+    reference, binary = animation.animated(
+        animation.load(tmp_path / "head.glb"), np.pad(weights, ((0, 0), (0, 3))), 50, "in"
+    )
+    for suffix in ("glb", "gltf"):
+        avatar = animation.load(tmp_path / f"out.{suffix}")
+        (moved,) = avatar.document["animations"]
+        (wanted,) = reference["animations"]
+        assert moved["name"] == "in" and len(moved["channels"]) == len(wanted["channels"]) == 7
+        view = reference["bufferViews"][reference["accessors"][wanted["samplers"][0]["output"]]["bufferView"]]
+        shown = slice(view["byteOffset"], view["byteOffset"] + view["byteLength"])
+        assert avatar.binary[shown] == binary[shown], "the weights of the skin are those of the arrays"
+        assert "extensionsRequired" not in avatar.document, "Godot reads no file that requires quantisation"
+    with (tmp_path / "out.mcap").open("rb") as file:
+        log = [json.loads(m.data) for _, _, m in reader.make_reader(file).iter_messages(topics=["/face/blendshapes"])]
+    np.testing.assert_allclose([m["jawOpen"] for m in log], weights[:, INDEX["jawOpen"]], atol=1e-6)
+    assert [m["timestamp"] for m in log[:1]] == [{"sec": int(wav.stat().st_mtime), "nsec": 0}]
+
+
+def test_many_recordings_become_many_models(toktalk, tmp_path):
+    wavs = [recording(tmp_path / f"{name}.wav", 0.2) for name in "ab"]
+    done = toktalk(*wavs, "-o", tmp_path / "faces", "--format", "glb")
+    assert done.exit_code == 0, done.output
+    assert sorted(os.listdir(tmp_path / "faces")) == ["a.glb", "b.glb"]
+
+
+def other_head(path: Path, keep: Callable[[str], bool]) -> Path:
+    """TokTalk's head with those of its targets that are kept."""
+    meshes = build()
+    for mesh in meshes:
+        mesh.part.targets = {name: shape for name, shape in mesh.part.targets.items() if keep(name)}
+    write_glb(path, meshes, PIVOT)
+    return path
+
+
+def test_an_avatar_that_lacks_shapes_speaks_and_they_are_named_once(toktalk, tmp_path):
+    wavs = [recording(tmp_path / f"{name}.wav", 0.2) for name in "ab"]
+    avatar = other_head(tmp_path / "other.glb", lambda name: name not in ("tongueOut", "cheekPuff"))
+    done = toktalk(*wavs, "-o", tmp_path / "faces", "--format", "gltf", "--avatar", avatar)
+    said = " ".join(done.output.split())
+    assert done.exit_code == 0 and said.count("lacks 2 of 52 blendshapes: cheekPuff, tongueOut") == 1, said
+    assert animation.load(tmp_path / "faces" / "b.gltf").missing == ("cheekPuff", "tongueOut")
+
+
+def test_what_cannot_work_is_said_before_any_work(toktalk, tmp_path):
+    wav = recording(tmp_path / "in.wav", 0.2)
+    mute = other_head(tmp_path / "mute.glb", lambda name: False)
+    for words, reason in (
+        (["-o", "out.glb", "--avatar", mute], "no morph target has a name of ARKit"),
+        (["-o", "out.glb", "--avatar", wav], "not a glTF 2.0 model"),
+        (["-o", "out.glb", "--avatar", "gone.glb"], "No such file"),
+        (["-o", "out.csv", "--avatar", mute], "--avatar is for glb and gltf, not for csv"),
+        (["-o", "out.xyz"], "glb (animated head"),
+        (["-o", wav / "out.glb"], "in.wav"),
+        (["-o", "/proc/nowhere/out.npz"], "/proc/nowhere"),
+    ):
+        done = toktalk(wav, *words)
+        said = " ".join(done.output.split())
+        assert done.exit_code == 1 and reason in said and "frames" not in said, said
+
+
+def test_without_the_package_an_mcap_says_how_to_get_it(toktalk, tmp_path, monkeypatch):
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    done = toktalk(recording(tmp_path / "in.wav", 0.2), "-o", tmp_path / "out.mcap")
+    assert done.exit_code == 1 and "toktalk_node[mcap]" in "".join(done.output.split())
 
 
 @pytest.mark.slow

@@ -52,12 +52,15 @@ def test_the_day_goes_round():
     assert livelink.timecode(60 * 86400, 60) == "00:00:00:00.000"
 
 
-def test_eyes_that_look_left_turn_left():
+def test_angles_have_the_signs_of_the_app():
+    """Eyes to their right and down, a head to its left, up and leaning to its right are positive there."""
     face = np.zeros((1, MOTION_WIDTH), np.float32)
     face[0, [INDEX["eyeLookOutLeft"], INDEX["eyeLookInRight"], INDEX["eyeLookDownLeft"]]] = 0.5
+    face[0, 52:] = 0.1, 0.2, 0.3
     row = dict(zip(livelink.COLUMNS, livelink.columns(face)[0], strict=True))
-    assert row["LeftEyeYaw"] == pytest.approx(0.26) and row["RightEyeYaw"] == pytest.approx(0.26)
-    assert row["LeftEyePitch"] == pytest.approx(-0.26) and row["RightEyePitch"] == 0
+    assert row["LeftEyeYaw"] == pytest.approx(-0.305) and row["RightEyeYaw"] == pytest.approx(-0.305)
+    assert row["LeftEyePitch"] == pytest.approx(0.305) and row["RightEyePitch"] == 0
+    assert [row[name] for name in livelink.HEAD_COLUMNS] == pytest.approx([0.1, 0.2, -0.3])
 
 
 def test_columns_are_matched_by_name(tmp_path: Path, motion: np.ndarray):

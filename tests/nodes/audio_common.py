@@ -6,12 +6,12 @@ Two projects call their messages audio_common_msgs, so each is built into a pref
 """
 
 import json
-import os
-import subprocess
 import sys
 import time
 from array import array
 from pathlib import Path
+
+from tests.nodes import other_messages
 
 MESSAGES = {
     "ros-drivers": {
@@ -28,54 +28,11 @@ MESSAGES = {
 }
 """Owner on GitHub -> message -> fields, as the repositories called audio_common define them."""
 RATE, BLOCK = 16_000, 1_600
-_OURS = Path(__file__).parents[2] / "ros2_ws" / "src" / "toktalk_msgs"
-_CMAKE = """cmake_minimum_required(VERSION 3.19)
-project(audio_common_msgs)
-include({cmake}/drop_missing_includes.cmake)
-find_package(ament_cmake REQUIRED)
-find_package(rosidl_default_generators REQUIRED)
-find_package(std_msgs REQUIRED)
-rosidl_generate_interfaces(${{PROJECT_NAME}} {files} DEPENDENCIES std_msgs)
-ament_package()
-"""
-_PACKAGE = """<package format="3">
-  <name>audio_common_msgs</name><version>0.0.0</version><description>For tests.</description>
-  <maintainer email="nobody@toktalk.invalid">nobody</maintainer><license>none</license>
-  <buildtool_depend>ament_cmake</buildtool_depend>
-  <buildtool_depend>rosidl_default_generators</buildtool_depend>
-  <depend>std_msgs</depend>
-  <member_of_group>rosidl_interface_packages</member_of_group>
-  <export><build_type>ament_cmake</build_type></export>
-</package>
-"""
 
 
 def built(project: str, folder: Path) -> dict[str, str]:
     """Build the messages of `project` in `folder` with colcon; the environment in which Python finds them."""
-    source, prefix = folder / "src", folder / "install"
-    (source / "msg").mkdir(parents=True)
-    for name, fields in MESSAGES[project].items():
-        (source / "msg" / f"{name}.msg").write_text(fields + "\n")
-    files = " ".join(f'"msg/{name}.msg"' for name in MESSAGES[project])
-    (source / "CMakeLists.txt").write_text(_CMAKE.format(cmake=_OURS / "cmake", files=files))
-    (source / "package.xml").write_text(_PACKAGE)
-    ros = os.environ.get("AMENT_PREFIX_PATH") or sys.prefix
-    env = os.environ | {"AMENT_PREFIX_PATH": ros, "CMAKE_PREFIX_PATH": ros, "MAKEFLAGS": f"-j{os.cpu_count()}"}
-    command = [sys.executable, "-m", "colcon", "build", "--base-paths", source, "--merge-install", "--cmake-args",
-               "-DBUILD_TESTING=OFF", f"-DPython3_EXECUTABLE={sys.executable}"]  # fmt: skip
-    done = subprocess.run(command, cwd=folder, env=env, capture_output=True, text=True)
-    assert done.returncode == 0, done.stdout + done.stderr
-    (modules,) = prefix.glob("**/audio_common_msgs/msg/__init__.py")
-
-    def before(name: str, first: Path) -> dict[str, str]:
-        return {name: os.pathsep.join(filter(None, [str(first), os.environ.get(name, "")]))}
-
-    return {
-        **os.environ,
-        "AMENT_PREFIX_PATH": os.pathsep.join([str(prefix), ros]),
-        **before("LD_LIBRARY_PATH", prefix / "lib"),
-        **before("PYTHONPATH", modules.parents[2]),
-    }
+    return other_messages.built("audio_common_msgs", MESSAGES[project], folder)
 
 
 def message(name: str, samples: "object"):

@@ -19,6 +19,7 @@ import yaml
 pytest.importorskip("rclpy")
 pytest.importorskip("colcon_core")
 import soundfile  # noqa: E402
+from sensor_msgs.msg import JointState  # noqa: E402
 from toktalk_msgs.msg import AudioTokens, BlendShapes  # noqa: E402
 
 from tests.nodes.graph import DOMAIN, Graph  # noqa: E402
@@ -153,3 +154,16 @@ def test_tokens_of_another_topic_move_the_face(installed, graph: Graph, config: 
             publisher.publish(message)
             time.sleep(0.2)
         graph.wait(lambda: speaks(graph), 60, "the face does not follow the tokens")
+
+
+def test_a_robots_jaw_moves_with_the_speech(installed, graph: Graph, config: Path, tmp_path: Path) -> None:
+    soundfile.write(tmp_path / "speech.wav", speech(24_000), 24_000)
+    config.write_text(config.read_text().replace("playout_delay: 0.4", "playout_delay: 3.0"))
+    came: list[JointState] = []
+    graph.listener.create_subscription(JointState, "joint_states", came.append, 10)
+    env = installed | {"ROS_LOG_DIR": str(tmp_path / "log")}
+    arguments = ("robot_face.launch.py", "map:=jaw2", f"config:={config}", "viewer_port:=0", "source:=wav",
+                 f"wav:={tmp_path}/speech.wav")  # fmt: skip
+    with launched(env, *arguments, nodes=4) as ended:
+        graph.wait(lambda: ended() or any(m.position[0] > 0.05 for m in came), 120, "the jaw does not move")
+        assert came[-1].name == ["jaw", "lips"]

@@ -43,7 +43,7 @@ def stages() -> Iterator[Callable[..., None]]:
 
 def run_training(trainer: "MotionTrainer", out: Path, name: str) -> bool:
     """Train to the end of the budget with a progress bar; False where Ctrl-C stopped it, after saving."""
-    from toktalk_node.training.motion import Progress, train
+    from toktalk_node.training.trainer import Progress, train
 
     size = sum(p.numel() for p in trainer.parameters) / 1e6
     shards = trainer.data

@@ -1,7 +1,7 @@
-"""Writes meshes with morph targets as one small glTF 2.0 binary.
+"""Writes meshes with morph targets as one glTF 2.0 binary.
 
-Positions are 16-bit (KHR_mesh_quantization), morph targets are sparse accessors with their normals' change in
-8 bits (glTF 2.0 specification, sections 3.6.2 and 3.7.2).
+In a small file positions have 16 bits, the change of normals 8 (KHR_mesh_quantization), and morph targets are sparse
+accessors (glTF 2.0 specification, sections 3.6.2 and 3.7.2). A plain file has dense floats: Godot reads nothing else.
 """
 
 import json
@@ -14,7 +14,7 @@ from toktalk_node.face.head_parts import Part
 
 SCALE = 0.3
 """Metres that the largest 16-bit position stands for."""
-BYTE, SHORT, USHORT = 5120, 5122, 5123
+BYTE, SHORT, USHORT, FLOAT = 5120, 5122, 5123, 5126
 
 
 @dataclass
@@ -60,22 +60,22 @@ class _Buffer:
         return len(self.views) - 1
 
     def attribute(self, array: np.ndarray, component: int, *, bounds: bool = False) -> int:
-        """A normalised accessor of `array` [n, 3 or 4], rows padded to four bytes."""
+        """An accessor of `array` [n, 3 or 4], rows padded to four bytes; integers are normalised."""
         n, width = array.shape
         stride = -(-array.itemsize * width // 4) * 4
         padded = np.zeros((n, stride // array.itemsize), array.dtype)
         padded[:, :width] = array
         accessor = {"bufferView": self.view(padded, byteStride=stride, target=34962), "componentType": component,
-                    "normalized": True, "count": n, "type": f"VEC{width}"}  # fmt: skip
+                    "normalized": component != FLOAT, "count": n, "type": f"VEC{width}"}  # fmt: skip
         if bounds:
             accessor |= {"min": array.min(axis=0).tolist(), "max": array.max(axis=0).tolist()}
         self.accessors.append(accessor)
         return len(self.accessors) - 1
 
     def sparse(self, array: np.ndarray, component: int, *, bounds: bool = False) -> int:
-        """A normalised accessor of `array` [n, 3] that stores the rows that are not zero."""
+        """An accessor of `array` [n, 3] that stores the rows that are not zero; integers are normalised."""
         rows = np.flatnonzero(array.any(axis=1))
-        accessor = {"componentType": component, "normalized": True, "count": len(array), "type": "VEC3"}
+        accessor = {"componentType": component, "normalized": component != FLOAT, "count": len(array), "type": "VEC3"}
         if bounds:
             accessor |= {"min": array.min(axis=0).tolist(), "max": array.max(axis=0).tolist()}
         if len(rows):
@@ -97,14 +97,25 @@ def _short(metres: np.ndarray) -> np.ndarray:
     return np.round(metres / SCALE * 32767).clip(-32767, 32767).astype("<i2")
 
 
-def _mesh(buffer: _Buffer, mesh: Mesh, material: int) -> dict:
+def _levels(share: np.ndarray) -> np.ndarray:
+    return np.round(share * 65535).astype("<u2")
+
+
+def _mesh(buffer: _Buffer, mesh: Mesh, material: int, plain: bool) -> dict:
     part = mesh.part
     rest = normals(part, part.vertices)
+
+    def place(metres: np.ndarray) -> tuple[np.ndarray, int]:
+        return (metres.astype("<f4"), FLOAT) if plain else (_short(metres), SHORT)
+
+    def direction(values: np.ndarray, limit: int, kind: str, component: int) -> tuple[np.ndarray, int]:
+        return (values.astype("<f4"), FLOAT) if plain else (np.round(values * limit).astype(kind), component)
+
     color = np.concatenate([linear(np.clip(part.color, 0, 1)), np.ones((len(part.color), 1))], axis=1)
     attributes = {
-        "POSITION": buffer.attribute(_short(part.vertices), SHORT, bounds=True),
-        "NORMAL": buffer.attribute(np.round(rest * 32767).astype("<i2"), SHORT),
-        "COLOR_0": buffer.attribute(np.round(color * 65535).astype("<u2"), USHORT),
+        "POSITION": buffer.attribute(*place(part.vertices), bounds=True),
+        "NORMAL": buffer.attribute(*direction(rest, 32767, "<i2", SHORT)),
+        "COLOR_0": buffer.attribute(*((color.astype("<f4"), FLOAT) if plain else (_levels(color), USHORT))),
     }
     targets = []
     for displacement in part.targets.values():
@@ -113,10 +124,11 @@ def _mesh(buffer: _Buffer, mesh: Mesh, material: int) -> dict:
         touched = np.zeros(len(moved), bool)
         touched[np.unique(part.triangles[moved[part.triangles].any(axis=1)])] = True
         turned[~touched] = 0
+        change = buffer.attribute if plain else buffer.sparse
         targets.append(
             {
-                "POSITION": buffer.sparse(_short(displacement), SHORT, bounds=True),
-                "NORMAL": buffer.sparse(np.round(turned.clip(-1, 1) * 127).astype("i1"), BYTE),
+                "POSITION": change(*place(displacement), bounds=True),
+                "NORMAL": change(*direction(turned.clip(-1, 1), 127, "i1", BYTE)),
             }
         )
     primitive = {"attributes": attributes, "indices": buffer.indices(part.triangles), "material": material}
@@ -128,8 +140,11 @@ def _mesh(buffer: _Buffer, mesh: Mesh, material: int) -> dict:
     return result
 
 
-def write_glb(path: Path, meshes: list[Mesh], pivot: tuple[float, float, float]) -> int:
-    """Write `meshes` to `path`; those that turn lie under a node `head` placed at `pivot`. Returns bytes."""
+def write_glb(path: Path, meshes: list[Mesh], pivot: tuple[float, float, float], *, plain: bool = False) -> int:
+    """Write `meshes` to `path`, `plain` in dense floats; those that turn lie under a node `head` placed at `pivot`.
+
+    Returns the bytes written.
+    """
     buffer = _Buffer()
     nodes: list[dict] = [
         {"name": "head", "translation": list(pivot), "children": []},
@@ -145,14 +160,14 @@ def write_glb(path: Path, meshes: list[Mesh], pivot: tuple[float, float, float])
         if mesh.unlit:
             material["extensions"] = {"KHR_materials_unlit": {}}
         materials.append(material)
-        shapes.append(_mesh(buffer, mesh, i))
+        shapes.append(_mesh(buffer, mesh, i, plain))
         offset = [-c for c in pivot] if mesh.turns else [0.0, 0.0, 0.0]
         nodes[0 if mesh.turns else 1]["children"].append(len(nodes))
-        nodes.append({"name": mesh.name, "mesh": i, "translation": offset, "scale": [SCALE] * 3})
+        nodes.append({"name": mesh.name, "mesh": i, "translation": offset, "scale": [1.0 if plain else SCALE] * 3})
     document = {
         "asset": {"version": "2.0", "generator": "toktalk_node.face.head", "copyright": "TokTalk, Apache-2.0"},
-        "extensionsUsed": ["KHR_mesh_quantization", "KHR_materials_unlit"],
-        "extensionsRequired": ["KHR_mesh_quantization"],
+        "extensionsUsed": ["KHR_materials_unlit"] if plain else ["KHR_mesh_quantization", "KHR_materials_unlit"],
+        **({} if plain else {"extensionsRequired": ["KHR_mesh_quantization"]}),
         "scene": 0,
         "scenes": [{"nodes": [0, 1]}],
         "nodes": nodes,
@@ -162,10 +177,16 @@ def write_glb(path: Path, meshes: list[Mesh], pivot: tuple[float, float, float])
         "bufferViews": buffer.views,
         "buffers": [{"byteLength": len(buffer.data)}],
     }
+    data = glb(document, bytes(buffer.data))
+    path.write_bytes(data)
+    return len(data)
+
+
+def glb(document: dict, binary: bytes) -> bytes:
+    """A binary glTF of `document` and its first buffer (glTF 2.0 specification, section 4)."""
     text = json.dumps(document, separators=(",", ":")).encode()
     text += b" " * (-len(text) % 4)
-    binary = bytes(buffer.data) + bytes(-len(buffer.data) % 4)
+    binary += bytes(-len(binary) % 4)
     total = 12 + 8 + len(text) + 8 + len(binary)
     words = np.array([0x46546C67, 2, total, len(text), 0x4E4F534A], "<u4").tobytes()
-    path.write_bytes(words + text + np.array([len(binary), 0x004E4942], "<u4").tobytes() + binary)
-    return total
+    return words + text + np.array([len(binary), 0x004E4942], "<u4").tobytes() + binary

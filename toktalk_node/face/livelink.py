@@ -1,8 +1,10 @@
 """Live Link Face recordings: the CSV that Epic's iPhone app writes beside its videos.
 
 Columns: Timecode, BlendShapeCount, then 61 values: the 52 ARKit shapes in Apple's PascalCase names, head yaw, pitch and
-roll, and yaw, pitch and roll of each eye, in radians. A timecode is HH:MM:SS:FF.mmm, where FF counts frames and mmm is
-thousandths of a frame. Recordings differ in the order of columns, so names decide, never positions.
+roll, and yaw, pitch and roll of each eye, in radians. The app's head turns to its left, looks up and leans to its right
+where these are positive, and its eyes look to their right and down; ours is the head of arkit.HEAD. A timecode is
+HH:MM:SS:FF.mmm, where FF counts frames and mmm is thousandths of a frame. Recordings differ in the order of columns, so
+names decide, never positions.
 """
 
 import csv
@@ -23,6 +25,12 @@ FPS = 60
 
 EYE_RANGE = 0.52
 """Eye rotation in radians at a gaze weight of 1 (30 degrees)."""
+
+APP_EYE_RANGE = 0.61
+"""The same in the app's own columns (35 degrees): what its recordings say, where weights and angles stand together."""
+
+_HEAD_SIGNS = np.array([1, 1, -1], np.float32)
+"""From our yaw, pitch and roll to the app's, and back."""
 
 SHAPE_COLUMNS: tuple[str, ...] = tuple(name[0].upper() + name[1:] for name in BLENDSHAPES)
 HEAD_COLUMNS: tuple[str, ...] = ("HeadYaw", "HeadPitch", "HeadRoll")
@@ -55,12 +63,14 @@ def columns(motion: np.ndarray) -> np.ndarray:
     """The 61 values of Live Link Face, float32 [n, 61], from `motion` [n, 55]; the gaze shapes give the eye angles."""
     motion = clamp(motion)
     yaw, pitch = [], []
-    for side, outward in (("Left", 1), ("Right", -1)):
+    for side, outward in (("Left", -1), ("Right", 1)):
         out, inward, up, down = (motion[:, INDEX[f"eyeLook{way}{side}"]] for way in ("Out", "In", "Up", "Down"))
-        yaw.append(outward * EYE_RANGE * (out - inward))
-        pitch.append(EYE_RANGE * (up - down))
+        yaw.append(outward * APP_EYE_RANGE * (out - inward))
+        pitch.append(APP_EYE_RANGE * (down - up))
     roll = np.zeros(len(motion), np.float32)
-    return np.concatenate([motion, np.stack([yaw[0], pitch[0], roll, yaw[1], pitch[1], roll], axis=1)], axis=1)
+    motion[:, len(BLENDSHAPES) :] *= _HEAD_SIGNS
+    eyes = np.stack([yaw[0], pitch[0], roll, yaw[1], pitch[1], roll], axis=1)
+    return np.concatenate([motion, eyes], axis=1) + 0.0  # a zero without a sign
 
 
 def timecode(frame: int, fps: int) -> str:
@@ -197,7 +207,9 @@ def _values(
         values.append(motion)
     if not values:
         raise ValueError(f"{path}: a header but no frames{' with a face' if unseen else ''}")
-    return codes, np.array(values), unseen
+    motions = np.array(values)
+    motions[:, len(BLENDSHAPES) :] *= _HEAD_SIGNS
+    return codes, motions, unseen
 
 
 def _rate(codes: Sequence[tuple[int, float]]) -> int:

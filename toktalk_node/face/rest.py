@@ -64,7 +64,8 @@ def strengthen(motion: np.ndarray, rest: np.ndarray, upper: float, lower: float)
         raise ValueError(f"strengths must be finite and not negative, not {upper} and {lower}")
     factor = np.ones(MOTION_WIDTH, np.float32)
     factor[UPPER], factor[MOUTH] = upper, lower
-    return (rest + factor * (_checked(motion) - rest)).astype(np.float32)
+    motion = _checked(motion)
+    return np.where(factor == 1, motion, rest + factor * (motion - rest)).astype(np.float32)
 
 
 def fade(frames: int, fps: float, seconds: float = 0.2) -> np.ndarray:

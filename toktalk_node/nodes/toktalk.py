@@ -29,6 +29,7 @@ PARAMETERS = (
     Parameter("device", "cpu", "Where the model runs, as PyTorch names it: cpu, cuda, cuda:1."),
     Parameter("threads", 1, "Threads that PyTorch may use; 0 leaves its own choice.", 0, 64),
     Parameter("seed", 0, "Seed of the noise that motion starts from.", 0, 2**31 - 1),
+    Parameter("adapter", "", "Folder of the adapter of another token space, whose tokens the node then takes."),
     Parameter("chunk", 0.0, "Seconds of motion that are decoded at once; 0 takes the preset's own.", 0.0, 2.0),
     Parameter("steps", 0, "Solver steps for each chunk; 0 takes the preset's own.", 0, 100),
     Parameter("guidance", -1.0, "Strength of classifier-free guidance; -1 takes the preset's own.", -1.0, 10.0),
@@ -99,6 +100,7 @@ class ToktalkNode(StreamNode):
             steps=self.value("steps") or None,
             guidance=None if self.value("guidance") < 0 else self.value("guidance"),
             device=self.value("device"),
+            adapter=self.value("adapter") or None,
         )
         self._use_style(self.value("style"))
         self._session.strength = self.value("strength_upper"), self.value("strength_lower")
@@ -237,7 +239,7 @@ class ToktalkNode(StreamNode):
         return SetParametersResult(successful=True)
 
     def _use_style(self, text: str) -> None:
-        style = chosen_style(self._session, text)
+        style = chosen_style(self._session, text, self.get_logger().warning)
         if self._thread:
             self._thread.set_style(style, text)
         else:
