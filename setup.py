@@ -16,5 +16,6 @@ setup(
         (f"share/{PACKAGE}", ["package.xml"]),
         (f"share/{PACKAGE}/launch", sorted(glob("launch/*.launch.py"))),
         (f"share/{PACKAGE}/config", sorted(glob("launch/config/*.yaml"))),
+        (f"share/{PACKAGE}/config/robots", sorted(glob("launch/config/robots/*.yaml"))),
     ],
 )

@@ -10,8 +10,14 @@ import typer
 
 VERBS: dict[str, tuple[str, str]] = {
     "demo": ("toktalk_node.commands.demo:demo", "A face speaks in the browser, through a ROS 2 graph."),
-    "render": ("toktalk_node.commands.render:render", "Write the face of a recording as CSV or as a video."),
-    "watch": ("toktalk_node.commands.watch:watch", "Print the face that a bridge sends, live."),
+    "render": ("toktalk_node.commands.render:render", "Write the face of a recording: CSV, video, glTF, NPZ, MCAP."),
+    "replay": ("toktalk_node.commands.replay:replay", "Say one thing over and over through a bridge, without ROS."),
+    "watch": ("toktalk_node.commands.watch:watch", "Print or plot what a bridge sends, live."),
+    "web": ("toktalk_node.commands.web:web", "Serve the face of a bridge as web pages, also for displays of robots."),
+    "send": ("toktalk_node.commands.send:send", "Send the face of a bridge to Unreal Engine or to VRM avatars."),
+    "keys": ("toktalk_node.commands.keys:keys", "Make keys for an encrypted bridge, add and remove receivers."),
+    "robot": ("toktalk_node.commands.robot:robot", "Check the map of a robot's face, and plot its joints."),
+    "bench": ("toktalk_node.commands.bench:bench", "Measure how fast data moves on this machine."),
     "doctor": ("toktalk_node.commands.doctor:doctor", "What this machine has, and what to do about what is missing."),
     "corpus": ("toktalk_node.commands.corpus:corpus", "Build speech with exact phone times and performances."),
     "train": ("toktalk_node.commands.train:train", "Train the tokenizer or the motion model."),
