@@ -10,6 +10,7 @@ import zmq
 
 from toktalk_node.bridge import client as client_module
 from toktalk_node.bridge import protocol
+from toktalk_node.bridge import server as server_module
 from toktalk_node.bridge.client import BridgeError, Client
 from toktalk_node.bridge.server import Bridge
 from toktalk_node.face.arkit import BLENDSHAPES
@@ -150,6 +151,105 @@ def test_interrupt_and_style_reach_their_owner_and_errors_come_back():
         assert bridge.stats.errors == 5
 
 
+def test_an_owner_who_takes_his_time_keeps_no_clock_waiting():
+    """While an interrupt lasts, clocks, pings and hellos are answered at once, also to who asked for it."""
+    begun, release = threading.Event(), threading.Event()
+
+    def on_interrupt(stream: str, played_ns: int) -> tuple[int, int]:
+        begun.set()
+        assert release.wait(5)
+        return 1, 2
+
+    with (
+        Bridge(pub_port=0, control_port=0, on_interrupt=on_interrupt) as bridge,
+        Client(bridge.control_endpoint) as other,
+        zmq.Context() as context,
+        context.socket(zmq.DEALER) as dealer,
+    ):
+        bridge.announce()
+        dealer.connect(bridge.control_endpoint)
+        dealer.send_multipart([b"interrupt", protocol.encode(protocol.Interrupt(id=1, stream="default", played_ns=-1))])
+        assert begun.wait(5)
+        slowest = max(other.ping() for _ in range(20))
+        dealer.send_multipart([b"clock", protocol.encode(protocol.ClockAsk(id=2, t1_ns=0))])
+        dealer.send_multipart([b"hello", protocol.encode(protocol.Hello(id=3))])
+        first = [protocol.decode_reply(dealer.recv_multipart()) for _ in range(2) if dealer.poll(2000)]
+        time.sleep(0.3)
+        assert not dealer.poll(0)
+        release.set()
+        assert dealer.poll(2000)
+        name, reply = protocol.decode_reply(dealer.recv_multipart())
+    assert slowest < 0.2
+    assert [(name, reply.id) for name, reply in first] == [("clock", 2), ("hello", 3)]
+    assert (name, reply.id, reply.played_frames, reply.dropped_frames) == ("interrupt", 1, 1, 2)
+
+
+def test_what_the_owner_does_is_answered_in_order_and_too_much_of_it_refused():
+    release, done = threading.Event(), []
+
+    def on_style(stream: str, style: str) -> None:
+        assert release.wait(5)
+        done.append(style)
+        if style == "s3":
+            raise ValueError("no s3")
+
+    with (
+        Bridge(pub_port=0, control_port=0, on_style=on_style) as bridge,
+        zmq.Context() as context,
+        context.socket(zmq.DEALER) as dealer,
+    ):
+        bridge.announce()
+        dealer.connect(bridge.control_endpoint)
+        asked = server_module.WAITING + 20
+        for k in range(asked):
+            body = protocol.encode(protocol.SetStyle(id=k, stream="default", style=f"s{k}"))
+            dealer.send_multipart([b"set_style", body])
+        refused = []
+        while dealer.poll(500):
+            refused.append(protocol.decode_reply(dealer.recv_multipart()))
+        release.set()
+        answered = []
+        while len(answered) + len(refused) < asked and dealer.poll(2000):
+            answered.append(protocol.decode_reply(dealer.recv_multipart()))
+        assert bridge.stats.errors == len(refused) + 1
+    assert len(refused) in (19, 20), "one is being done"
+    assert all("ask again later" in reply.error for _, reply in refused)
+    assert [reply.id for _, reply in answered] == list(range(asked - len(refused)))
+    assert [name for name, _ in answered].count("error") == 1 and answered[3][1].error == "ValueError: no s3"
+    assert done == [f"s{k}" for k in range(len(answered))]
+
+
+def test_a_bridge_that_closes_lets_its_owner_end_and_does_no_more():
+    begun, done = threading.Event(), []
+
+    def on_style(stream: str, style: str) -> None:
+        begun.set()
+        time.sleep(0.3)
+        done.append(style)
+
+    with zmq.Context() as context, context.socket(zmq.DEALER) as dealer:
+        dealer.linger = 0
+        with Bridge(pub_port=0, control_port=0, on_style=on_style) as bridge:
+            bridge.announce()
+            dealer.connect(bridge.control_endpoint)
+            for k in range(3):
+                body = protocol.encode(protocol.SetStyle(id=k, stream="default", style=f"s{k}"))
+                dealer.send_multipart([b"set_style", body])
+            assert begun.wait(5)
+            time.sleep(0.05)
+        assert done == ["s0"]
+    assert not [t for t in threading.enumerate() if t.name.startswith("toktalk-bridge")]
+
+
+def test_the_hello_offers_the_styles_that_there_are():
+    with Bridge(pub_port=0, control_port=0, on_style=lambda stream, style: None) as bridge:
+        with Client(bridge.control_endpoint) as client:
+            assert client.styles == ()
+        bridge.styles = ("neutral", "warm")
+        with Client(bridge.control_endpoint) as client:
+            assert client.styles == ("neutral", "warm")
+
+
 def test_a_receiver_that_stops_reading_harms_nobody(monkeypatch):
     """One reads, one sleeps: publishing stays quick, the reader gets all, the sleeper's loss is counted."""
     monkeypatch.setattr(client_module, "QUEUE", 256)
@@ -239,7 +339,7 @@ def test_a_taken_port_is_named_and_closing_leaves_nothing(bridge):
     bridge.close()
     with pytest.raises(RuntimeError, match="closed"):
         bridge.publish_face(face(1), Clock(0))
-    assert not [t for t in threading.enumerate() if t.name == "toktalk-bridge"]
+    assert not [t for t in threading.enumerate() if t.name.startswith("toktalk-bridge")]
     with Bridge(pub_port=ports[0], control_port=ports[1]) as again:
         assert again.control_port == ports[1]
 

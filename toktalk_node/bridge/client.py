@@ -77,6 +77,8 @@ class Client:
         """Blendshapes, in the order of the weights."""
         self.streams: dict[str, protocol.StreamInfo] = {}
         """The streams that there are, by name, and what is known of each."""
+        self.styles: tuple[str, ...] = ()
+        """Names that `set_style` takes, where the bridge tells."""
         self.pub_endpoint = ""
         self.connected = False
         """Whether the bridge is there; when it is not, it is looked for."""
@@ -241,6 +243,7 @@ class Client:
     def _welcome(self, hello: protocol.HelloReply) -> None:
         """Take in what a bridge says of itself; of another run of it nothing that was counted before holds."""
         self.names = tuple(hello.names)
+        self.styles = () if hello.styles is UNSET else tuple(hello.styles)
         self.streams = {info.name: info for info in hello.streams}
         bridge = "" if hello.bridge is UNSET else hello.bridge
         if bridge != self._bridge or not bridge:

@@ -15,7 +15,7 @@ from toktalk_node.bridge import protocol
 PAGE = Path(__file__).parents[2] / "docs" / "protocol.md"
 MADE = re.compile(r"(?<=<!-- made: )(?P<name>\S+)( -->\n).*?(?=<!-- end -->)", re.S)
 LIMITS = ("MAX_BODY", "MAX_CONTROL", "MAX_FRAMES", "MAX_WIDTH", "MAX_SAMPLES", "MAX_STREAMS", "MAX_STREAM_NAME",
-          "MAX_TEXT", "MAX_DATA")  # fmt: skip
+          "MAX_TEXT", "MAX_DATA", "MAX_STYLES")  # fmt: skip
 EXAMPLE = protocol.Face(
     seq=3,
     pts_ns=1760000000420000000,

@@ -57,6 +57,8 @@ MAX_STREAMS = 256
 """Most streams of one bridge."""
 MAX_DATA = 64
 """Most entries in the data of an event."""
+MAX_STYLES = 256
+"""Most styles that a bridge names."""
 INT64 = 2**63 - 1
 
 FACE, AUDIO, EVENT = "face", "audio", "event"
@@ -80,6 +82,10 @@ def _text(meaning: str, most: int = MAX_TEXT) -> Meta:
 
 Seq = Annotated[int, _int("messages", "counts the messages of this topic from 0", 0)]
 Name = Annotated[str, Meta(max_length=MAX_STREAM_NAME)]
+StyleNames = Annotated[
+    list[Annotated[str, Meta(max_length=MAX_TEXT)]],
+    Meta(max_length=MAX_STYLES, description="names that `set_style` takes, so that people can choose"),
+]
 StreamName = Annotated[str, _text("name of the stream", MAX_STREAM_NAME)]
 BridgeId = Annotated[str, _text("names this run of the bridge; another one means that it was started again")]
 Scalar = int | float | Annotated[str, Meta(max_length=MAX_CONTROL)] | bool | None
@@ -232,6 +238,7 @@ class HelloReply(Request, kw_only=True):
     streams: Annotated[list[StreamInfo], Meta(max_length=MAX_STREAMS, description="the streams that there are")]
     pub_port: Annotated[int, _int("", "TCP port of PUB, on the host of this socket", 1, 65535)]
     bridge: BridgeId | UnsetType = UNSET
+    styles: StyleNames | UnsetType = UNSET
 
     def check(self) -> None:
         """Raise ProtocolError when a stream's face is none."""

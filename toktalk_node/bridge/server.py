@@ -4,8 +4,9 @@
         bridge.publish_face(chunk, clock)
         bridge.publish_audio(audio, clock)
 
-Publishing never blocks: a receiver that stops reading loses messages, the others do not notice. With `keys` (see
-keys.py) everything is encrypted, and only the receivers named there are let in.
+Publishing never blocks: a receiver that stops reading loses messages, the others do not notice. Nor does answering: the
+control thread asks the owner (`on_interrupt`, `on_style`) by a thread of its own. With `keys` (see keys.py) everything
+is encrypted, and only the receivers named there are let in.
 """
 
 import contextlib
@@ -15,9 +16,10 @@ import secrets
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
+from queue import Empty, Full, Queue
 
 import msgspec
 import zmq
@@ -59,6 +61,8 @@ MAX_SUBSCRIPTION = 1024
 """Largest message in bytes that is read from a subscriber."""
 REQUEST_QUEUE = 64
 """Requests and replies kept for each receiver."""
+WAITING = 16
+"""Requests to the owner that wait while it does another; what comes when there are more is refused."""
 _REFUSED = zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL | zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL | zmq.EVENT_HANDSHAKE_FAILED_AUTH
 
 
@@ -69,7 +73,9 @@ class Bridge:
         host: interface to bind, loopback by default.
         pub_port, control_port: TCP ports, 0 for any free one (see the properties of the same name).
         queue: messages kept for each receiver before it loses some.
-        on_interrupt, on_style: called in the control thread; their exceptions are sent back as errors.
+        on_interrupt, on_style: called one after another in a thread of their own, in which they may take their time;
+            their exceptions are sent back as errors.
+        styles: names that `on_style` takes, so that receivers can offer them.
         keys: file of the bridge's keys (`toktalk keys`): encrypt, and let in whom it names. None: no encryption.
 
     Raises:
@@ -86,6 +92,7 @@ class Bridge:
         queue: int = 1024,
         on_interrupt: OnInterrupt | None = None,
         on_style: OnStyle | None = None,
+        styles: Collection[str] = (),
         keys: str | Path | None = None,
     ) -> None:
         self.stats = BridgeStats()
@@ -93,10 +100,13 @@ class Bridge:
         """Names this run in the hello, so that receivers notice a new one."""
         self.on_interrupt = on_interrupt
         self.on_style = on_style
+        self.styles = tuple(styles)
         self._streams: dict[str, protocol.StreamInfo] = {}
         self._seq: dict[bytes, int] = defaultdict(int)
         self._lock = threading.Lock()
         self._closed = False
+        self._asked: Queue[tuple[list[bytes], str, protocol.Request] | None] = Queue(WAITING)
+        """(envelope, topic, request) for the owner; None ends its thread."""
         self._keys = Path(keys) if keys is not None else None
         own = curve.load(self._keys, curve.BridgeKeys) if self._keys else None
         self.local_keys = curve.new_client(own) if own else None
@@ -124,15 +134,18 @@ class Bridge:
             self._monitors = [s.get_monitor_socket(_REFUSED) for s in (self._pub, self._router)]
             self.pub_port = _bind(self._pub, host, pub_port)
             self.control_port = _bind(self._router, host, control_port)
-            self._stop, self._stopped = self._context.socket(zmq.PAIR), self._context.socket(zmq.PAIR)
-            self._stop.bind("inproc://stop")
-            self._stopped.connect("inproc://stop")
+            self._done = self._context.socket(zmq.PULL)
+            self._done.bind("inproc://done")
         except BaseException:
             self._context.destroy(linger=0)
             raise
         self.host = host
-        self._thread = threading.Thread(target=self._serve, name="toktalk-bridge", daemon=True)
-        self._thread.start()
+        self._threads = [
+            threading.Thread(target=work, name=name, daemon=True)
+            for work, name in ((self._serve, "toktalk-bridge"), (self._ask_owner, "toktalk-bridge-owner"))
+        ]
+        for thread in self._threads:
+            thread.start()
 
     @property
     def control_endpoint(self) -> str:
@@ -190,16 +203,23 @@ class Bridge:
             self._send(EVENT, stream, Event(seq=0, pts_ns=pts_ns, kind=kind, data=data))
 
     def close(self) -> None:
-        """Stop answering and free the ports. Closing twice is fine."""
+        """Stop answering and free the ports, after what the owner is doing. Closing twice is fine."""
         with self._lock:
             if self._closed:
                 return
             self._closed = True
-        self._stop.send(b"")
-        self._thread.join()
+        with self._context.socket(zmq.PUSH) as stop:
+            stop.connect("inproc://done")
+            stop.send(b"")
+            self._threads[0].join()
+        with contextlib.suppress(Empty):
+            while True:
+                self._asked.get_nowait()
+        self._asked.put(None)
+        self._threads[1].join()
         for socket in (self._pub, self._router):
             socket.disable_monitor()
-        for socket in (self._pub, self._router, *self._monitors, self._zap, self._stop, self._stopped):
+        for socket in (self._pub, self._router, *self._monitors, self._zap, self._done):
             socket.close(linger=0)
         self._context.term()
 
@@ -254,12 +274,15 @@ class Bridge:
     def _serve(self) -> None:
         """The control thread: answers until close()."""
         poller = zmq.Poller()
-        for socket in (self._router, self._zap, self._stopped, *self._monitors):
+        for socket in (self._router, self._zap, self._done, *self._monitors):
             poller.register(socket, zmq.POLLIN)
         while True:
             ready = dict(poller.poll())
-            if self._stopped in ready:
-                return
+            if self._done in ready:
+                reply = self._done.recv_multipart()
+                if reply == [b""]:
+                    return
+                self._reply(reply)
             for monitor in self._monitors:
                 if monitor in ready:
                     recv_monitor_message(monitor)
@@ -270,9 +293,22 @@ class Bridge:
                 received_ns = time.time_ns()
                 parts = self._router.recv_multipart()
                 self.stats.requests += 1
-                reply = self._answer(parts[1:], received_ns)
-                with contextlib.suppress(zmq.Again):
-                    self._router.send_multipart([parts[0], *reply], zmq.NOBLOCK)
+                if (reply := self._answer(parts, received_ns)) is not None:
+                    self._reply(reply)
+
+    def _reply(self, reply: list[bytes]) -> None:
+        """Send a reply, envelope first; it is lost where its receiver does not read."""
+        self.stats.errors += reply[-2] == b"error"
+        with contextlib.suppress(zmq.Again):
+            self._router.send_multipart(reply, zmq.NOBLOCK)
+
+    def _ask_owner(self) -> None:
+        """The owner's thread: has it do what receivers ask for, in the order of their requests."""
+        with self._context.socket(zmq.PUSH) as done:
+            done.connect("inproc://done")
+            while (asked := self._asked.get()) is not None:
+                envelope, name, request = asked
+                done.send_multipart([*envelope, *self._result(name, request, self._do)])
 
     def _let_in(self, request: list[bytes]) -> list[bytes]:
         """The answer to libzmq's question whether a receiver may connect (ZAP, ZeroMQ RFC 27)."""
@@ -287,25 +323,37 @@ class Bridge:
                 log.warning("nobody is let in: %s", error)
         return [version, number, code, text, b"", b""]
 
-    def _answer(self, parts: list[bytes], received_ns: int) -> list[bytes]:
-        """The reply to one request, with REQ's empty delimiter when the request had it."""
-        delimiter = parts[:1] if parts[:1] == [b""] else []
-        request_id = 0
+    def _answer(self, parts: list[bytes], received_ns: int) -> list[bytes] | None:
+        """The reply to one request, with its envelope (identity, and REQ's empty part); None: it comes when done."""
+        count = 2 if parts[1:2] == [b""] else 1
+        envelope = parts[:count]
         try:
-            name, request = protocol.decode_request(parts[len(delimiter) :])
-            request_id = request.id
-            return [*delimiter, name.encode(), protocol.encode(self._do(request, received_ns))]
+            name, request = protocol.decode_request(parts[count:])
         except ProtocolError as error:
-            text = str(error)
+            return [*envelope, *_refusal(0, str(error))]
+        if isinstance(request, protocol.Interrupt | protocol.SetStyle):
+            try:
+                self._asked.put_nowait((envelope, name, request))
+            except Full:
+                return [*envelope, *_refusal(request.id, f"{WAITING} requests wait already: ask again later")]
+            return None
+        return [*envelope, *self._result(name, request, lambda request: self._tell(request, received_ns))]
+
+    @staticmethod
+    def _result(
+        name: str, request: protocol.Request, do: Callable[[protocol.Request], protocol.Request]
+    ) -> list[bytes]:
+        """[topic, body] of what `do` answers, or of why it does not."""
+        try:
+            return [name.encode(), protocol.encode(do(request))]
+        except ProtocolError as error:
+            return _refusal(request.id, str(error))
         except Exception as error:  # a callback of the owner failed: the receiver is told, the bridge goes on
             log.warning("control request failed: %s", error)
-            text = f"{type(error).__name__}: {error}"
-        self.stats.errors += 1
-        text = text[: protocol.MAX_TEXT].encode(errors="replace").decode()
-        refused = protocol.Refused(id=request_id, error=text)
-        return [*delimiter, b"error", protocol.encode(refused)]
+            return _refusal(request.id, f"{type(error).__name__}: {error}")
 
-    def _do(self, request: protocol.Request, received_ns: int) -> protocol.Request:
+    def _tell(self, request: protocol.Request, received_ns: int) -> protocol.Request:
+        """What the bridge knows by itself."""
         match request:
             case protocol.Hello():
                 with self._lock:
@@ -317,23 +365,27 @@ class Bridge:
                     streams=streams,
                     pub_port=self.pub_port,
                     bridge=self.id,
+                    styles=list(self.styles[: protocol.MAX_STYLES]) or msgspec.UNSET,
                 )
             case protocol.ClockAsk():
                 return protocol.ClockReply(
                     id=request.id, t1_ns=request.t1_ns, t2_ns=received_ns, t3_ns=time.time_ns(), bridge=self.id
                 )
-            case protocol.Interrupt():
-                if self.on_interrupt is None:
-                    raise ProtocolError("this bridge's streams cannot be interrupted")
-                played, dropped = self.on_interrupt(self._known(request.stream), request.played_ns)
-                return protocol.InterruptReply(id=request.id, played_frames=int(played), dropped_frames=int(dropped))
-            case protocol.SetStyle():
-                if self.on_style is None:
-                    raise ProtocolError("this bridge's streams have no styles")
-                self.on_style(self._known(request.stream), request.style)
-                with self._lock:
-                    if info := self._streams.get(request.stream):
-                        info.style = request.style
+        return protocol.Done(id=request.id)
+
+    def _do(self, request: protocol.Interrupt | protocol.SetStyle) -> protocol.Request:
+        """What only the owner can do."""
+        if isinstance(request, protocol.Interrupt):
+            if self.on_interrupt is None:
+                raise ProtocolError("this bridge's streams cannot be interrupted")
+            played, dropped = self.on_interrupt(self._known(request.stream), request.played_ns)
+            return protocol.InterruptReply(id=request.id, played_frames=int(played), dropped_frames=int(dropped))
+        if self.on_style is None:
+            raise ProtocolError("this bridge's streams have no styles")
+        self.on_style(self._known(request.stream), request.style)
+        with self._lock:
+            if info := self._streams.get(request.stream):
+                info.style = request.style
         return protocol.Done(id=request.id)
 
     def _known(self, stream: str) -> str:
@@ -341,6 +393,12 @@ class Bridge:
             if stream not in self._streams:
                 raise ProtocolError(f"no stream {stream[:64]!r}, there are: {', '.join(self._streams) or 'none yet'}")
         return stream
+
+
+def _refusal(request_id: int, text: str) -> list[bytes]:
+    """[topic, body] of a Refused."""
+    text = text[: protocol.MAX_TEXT].encode(errors="replace").decode()
+    return [b"error", protocol.encode(protocol.Refused(id=request_id, error=text))]
 
 
 def _is_loopback(host: str) -> bool:
