@@ -74,6 +74,30 @@ def test_a_late_joiner_learns_style_speech_epoch_and_face():
             assert (info.speaking, info.style, info.face) == (False, "warm", protocol.UNSET)
 
 
+def test_a_late_joiner_is_given_the_newest_face_once_and_then_what_is_live():
+    with Bridge(pub_port=0, control_port=0) as bridge:
+        clock = Clock(time.time_ns() - 10_000_000_000)
+        bridge.publish_face(face(10, value=0.25), clock)
+        bridge.publish_face(face(10, value=0.75), clock, "robot")
+        with Client(bridge.control_endpoint) as client:
+            still = list(client.frames(timeout=0.2))
+            assert {(f.stream, f.index, f["jawOpen"], f.live) for f in still} == {
+                ("default", 9, 0.25, False),
+                ("robot", 9, 0.75, False),
+            }
+            assert len(still) == 2 and client.stats.late_frames == 0
+            joined(bridge, client)
+            bridge.publish_face(face(1, 600), clock)
+            assert [(f.index, f.live) for f in client.frames(timeout=0.2)] == [(600, True)]
+            assert list(client.frames(timeout=0.1)) == [], "what was given is not given again"
+        with Client(bridge.control_endpoint, stream="robot") as client:
+            assert [(f.stream, f.live) for f in client.frames(timeout=0.1)] == [("robot", False)]
+        bridge.publish_event("interrupted", clock.epoch_ns)
+        bridge.remove("robot")
+        with Client(bridge.control_endpoint) as client:
+            assert list(client.frames(timeout=0.1)) == [], "what is void is no face"
+
+
 def test_joining_in_mid_speech_gives_frames_in_time_at_once():
     seconds = 2.0
     sound = AudioChunk(np.zeros(round(16000 * seconds), np.float32), 16000)

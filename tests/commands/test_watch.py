@@ -42,11 +42,23 @@ def test_json_has_every_value_by_name_and_the_screen_shows_bars():
     with Bridge(pub_port=0, control_port=0) as bridge:
         lines = [json.loads(line) for line in run(bridge, "--json").splitlines()]
         assert len(lines) > 5
-        assert list(lines[0])[3:] == [*BLENDSHAPES, *HEAD]
-        assert lines[0]["jawOpen"] == 0.5
+        assert list(lines[0])[4:] == [*BLENDSHAPES, *HEAD]
+        assert lines[0]["jawOpen"] == 0.5 and all(line["live"] for line in lines[1:])
         screen = run(bridge)
         assert "default" in screen and "50 frames/s  sound at 16000 Hz" in screen and "jawForward" in screen
         assert "\x1b[2J" not in screen
+
+
+def test_a_face_that_is_still_is_shown_to_who_comes_late():
+    with Bridge(pub_port=0, control_port=0) as bridge:
+        smile = FaceChunk(np.full((3, 52), 0.25, np.float32), np.zeros((3, 3), np.float32), 50)
+        bridge.publish_face(smile, Clock(time.time_ns() - 60_000_000_000))
+        words = ["watch", bridge.control_endpoint, "--seconds", "0.5"]
+        screen = CliRunner().invoke(build_app("watch"), words).output
+        assert "jawForward" in screen and "waiting for a face" not in screen
+        assert "shown 0.0 ms behind their time" in screen and "the newest face of before" in screen
+        (line,) = CliRunner().invoke(build_app("watch"), [*words, "--json"]).output.splitlines()
+    assert (json.loads(line)["jawOpen"], json.loads(line)["live"]) == (0.25, False)
 
 
 def test_streams_are_listed():

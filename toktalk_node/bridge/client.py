@@ -89,6 +89,8 @@ class Client:
         self._hello_due = False
         self._next_id = 1
         self._seq: dict[bytes, int] = {}
+        self._unseen: set[str] = set()
+        """Streams whose newest face is of before this client joined, and was not given yet."""
         self._clock = ClockFilter()
         self._clock_due = 0.0
         self._clock_hurry = 0
@@ -157,9 +159,10 @@ class Client:
     def frames(self, timeout: float | None = None) -> Iterator[Frame]:
         """Frames, each at its presentation time; ends after `timeout` seconds without a message.
 
-        Of frames that arrive late only the newest is given, so that the face catches up with the sound.
+        The first of a stream that was there before is its newest frame of then, at once and not `live`. Of frames that
+        arrive late only the newest is given, so that the face catches up with the sound.
         """
-        playout = Playout(self.stats)
+        playout = self.playout()
         while True:
             wait = playout.wait_ns(self.now_ns())
             if wait == 0:
@@ -172,6 +175,16 @@ class Client:
                 playout.add(*item, self.names, self.now_ns())
             elif wait is None:
                 return
+
+    def playout(self) -> Playout:
+        """A new Playout, which holds the newest face of each stream of before this client joined, the first time."""
+        playout = Playout(self.stats)
+        unseen, self._unseen = self._unseen, set()
+        for stream in unseen:
+            info = self.streams.get(stream)
+            if info is not None and info.face is not UNSET:
+                playout.add(stream, info.face, self.names, self.now_ns(), live=False)
+        return playout
 
     def receive(self, timeout: float | None) -> tuple[str, Face | Audio | Event] | None:
         """(stream, message) that arrives next, None after `timeout` seconds; keeps clock and connection meanwhile."""
@@ -208,6 +221,8 @@ class Client:
                 raise ProtocolError(f"stream {stream!r} is one more than a bridge may have")
             info = self.streams[stream] = protocol.StreamInfo(name=stream)
         info.learn(message)
+        if isinstance(message, Face):
+            self._unseen.discard(stream)
         self.stats.messages += 1
         expected = self._seq.get(parts[0], message.seq)
         self.stats.lost_messages += max(message.seq - expected, 0)
@@ -245,6 +260,8 @@ class Client:
         self.names = tuple(hello.names)
         self.styles = () if hello.styles is UNSET else tuple(hello.styles)
         self.streams = {info.name: info for info in hello.streams}
+        if self._bridge is None:
+            self._unseen = set(self.streams) if self._followed is None else {self._followed}
         bridge = "" if hello.bridge is UNSET else hello.bridge
         if bridge != self._bridge or not bridge:
             self._seq.clear()

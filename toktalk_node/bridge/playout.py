@@ -25,6 +25,8 @@ class Frame:
     names: tuple[str, ...]
     weights: np.ndarray
     head: np.ndarray
+    live: bool = True
+    """False for the newest frame of before this client joined: the face until the stream goes on."""
 
     @property
     def media_ns(self) -> int:
@@ -71,8 +73,13 @@ class Playout:
         self._waiting: list[tuple[int, int, Frame]] = []
         """Heap of (pts_ns, order of arrival, frame)."""
 
-    def add(self, stream: str, message: Face | Audio | Event, names: tuple[str, ...], now_ns: int) -> None:
-        """Take `message` in: faces wait, an interruption drops what it makes void, all else does nothing."""
+    def add(
+        self, stream: str, message: Face | Audio | Event, names: tuple[str, ...], now_ns: int, live: bool = True
+    ) -> None:
+        """Take `message` in: faces wait, an interruption drops what it makes void, all else does nothing.
+
+        live: False for a face of before the client joined.
+        """
         if isinstance(message, Event) and message.kind == "interrupted":
             self._waiting = [w for w in self._waiting if w[2].stream != stream or w[0] < message.pts_ns]
             heapq.heapify(self._waiting)
@@ -86,7 +93,8 @@ class Playout:
         for k in range(message.count):
             pts_ns = message.pts_ns + media_time_ns(k, message.fps)
             # copies: a row that waits must not keep its whole message in memory
-            frame = Frame(stream, message.start + k, message.fps, pts_ns, names, weights[k].copy(), head[k].copy())
+            row = weights[k].copy(), head[k].copy()
+            frame = Frame(stream, message.start + k, message.fps, pts_ns, names, *row, live)
             heapq.heappush(self._waiting, (pts_ns, self._stats.frames + k, frame))
         self._stats.frames += message.count
 
@@ -99,6 +107,6 @@ class Playout:
         newest: dict[str, Frame] = {}
         while self._waiting and self._waiting[0][0] <= now_ns:
             frame = heapq.heappop(self._waiting)[2]
-            self._stats.late_frames += frame.stream in newest
+            self._stats.late_frames += frame.stream in newest and newest[frame.stream].live
             newest[frame.stream] = frame
         return list(newest.values())

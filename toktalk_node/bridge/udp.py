@@ -208,8 +208,9 @@ class UdpSender:
             while True:
                 self._meet(client)
                 for frame in client.frames(timeout=_POLL):
-                    motion = _motion(frame.names, frame.weights, frame.head)
-                    self._show(frame, motion, client.shown_ns(frame))
+                    if frame.live:  # what was before is where the face rests
+                        motion = _motion(frame.names, frame.weights, frame.head)
+                        self._show(frame, motion, client.shown_ns(frame))
                     self.stats.late_frames = client.stats.late_frames
                     self._meet(client)
 

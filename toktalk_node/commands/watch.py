@@ -59,9 +59,7 @@ def watch(
 
 def _items(client: "Client", seconds: float) -> "Iterator[Frame | tuple[str, Face | Audio | Event] | None]":
     """Messages as they arrive, frames when they are due, None at least ten times a second; for `seconds`, 0: always."""
-    from toktalk_node.bridge.playout import Playout
-
-    playout = Playout(client.stats)
+    playout = client.playout()
     end = time.monotonic() + seconds if seconds else float("inf")
     while (left := end - time.monotonic()) > 0:
         wait = playout.wait_ns(client.now_ns())
@@ -97,7 +95,7 @@ def _lines(client: "Client", seconds: float) -> None:
         if not isinstance(item, Frame):
             continue
         values = {**item.as_dict(), **dict(zip(HEAD, item.head.tolist(), strict=True))}
-        record = {"stream": item.stream, "time": item.time, "pts_ns": item.pts_ns}
+        record = {"stream": item.stream, "time": item.time, "pts_ns": item.pts_ns, "live": item.live}
         record |= {name: round(value, 5) for name, value in values.items()}
         try:
             sys.stdout.write(msgspec.json.encode(record).decode() + "\n")
@@ -136,7 +134,8 @@ class _Screen:
 
         match item:
             case Frame():
-                self._frame, self._late_ms = item, (self._client.now_ns() - item.pts_ns) / 1e6
+                self._frame = item
+                self._late_ms = (self._client.now_ns() - item.pts_ns) / 1e6 if item.live else 0.0
             case (stream, Audio() as sound) if sound.count:
                 loud = float(np.sqrt(np.mean(np.square(sound.array()))))
                 decibels = 20 * np.log10(max(loud, 1e-5))
@@ -180,6 +179,8 @@ class _Screen:
         lines.append(
             Text(f"{frame.stream} {frame.time:8.2f} s  head: yaw {yaw:+.2f}  pitch {pitch:+.2f}  roll {roll:+.2f}")
         )
+        if not frame.live:
+            lines.append(Text("the newest face of before: nothing came since", style="dim"))
         bars = Table.grid(padding=(0, 1))
         for name, value in sorted(sorted(frame.as_dict().items(), key=lambda item: -item[1])[:SHOWN]):
             bars.add_row(Text(name), Text(_bar(value, BAR), style="cyan"), f"{value:.2f}")
