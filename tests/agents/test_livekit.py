@@ -143,8 +143,11 @@ def test_an_interruption_tells_the_position_that_was_heard(bridge, receiver):
     face = FaceAudioOutput(bridge=bridge, session=CountingSession())
 
     async def talk(session: AgentSession) -> None:
+        begun = asyncio.Event()
+        face.on("playback_started", lambda _: begun.set())
         handle = session.say("20.0")
-        await asyncio.sleep(1.2)
+        await asyncio.wait_for(begun.wait(), 10)
+        await asyncio.sleep(0.8)
         handle.interrupt()
         await handle
         handle = session.say("20.0")
@@ -158,7 +161,7 @@ def test_an_interruption_tells_the_position_that_was_heard(bridge, receiver):
     cut = next(event for event in receiver.events if event.kind == "interrupted")
     assert finished[0].interrupted
     assert finished[0].playback_position == pytest.approx(cut.data["played_ns"] / 1e9, abs=0.001)
-    assert 0.4 < finished[0].playback_position < 1.2 + LATE
+    assert 0.75 < finished[0].playback_position < 0.8 + LATE
     assert not finished[-1].interrupted and finished[-1].playback_position == pytest.approx(0.4, abs=PADDING)
     first = receiver.streams()[0]
     assert len(first.frames) / 50 < 2.0 and first.weights[-1][17] < 0.03
