@@ -176,6 +176,8 @@ def test_receivers_hear_and_see_in_time_and_the_pipeline_knows_when_the_bot_spea
     rig.run(talk)
     receiver.until("end", 2)
     assert [event.kind for event in receiver.events] == ["start", "end"] * 2
+    texts = [event.data["text"] for event in receiver.events if event.kind == "start"]
+    assert texts == ["Maybe Bob may buy five puppies.", "How do you do?"]
     for stream in receiver.streams():
         assert stream.sound_epochs == stream.face_epochs == {stream.epoch_ns}
         assert stream.frames == list(range(len(stream.frames))) and stream.late == 0

@@ -41,7 +41,7 @@ def tone(seconds: float) -> np.ndarray:
 def test_ten_lines_speak_and_are_interrupted(bridge, receiver):
     async def talk() -> None:
         async with FaceSpeaker(bridge=bridge, session=CountingSession()) as face:
-            await face.say(tone(0.5), RATE)
+            await face.say(tone(0.5), RATE, "One half.")
             assert await face.finish()
             await face.say(tone(5.0), RATE)
             await asyncio.sleep(0.6)
@@ -59,6 +59,7 @@ def test_ten_lines_speak_and_are_interrupted(bridge, receiver):
     receiver.until("end", 3)
     kinds = [event.kind for event in receiver.events]
     assert kinds == ["start", "end", "start", "interrupted", "end", "start", "end"]
+    assert [event.data for event in receiver.events if event.kind == "start"] == [{"text": "One half."}, {}, {}]
     streams = receiver.streams()
     assert [len(stream.sound) for stream in (streams[0], streams[2])] == [RATE // 2, round(0.3 * RATE)]
     for stream in streams:
@@ -72,6 +73,7 @@ def test_the_real_model_moves_the_mouth_and_shuts_it(bridge, receiver):
     async def talk() -> None:
         outputs = []
         async with FaceSpeaker(bridge=bridge, patience=60.0, on_output=outputs.append) as face:
+            assert "warm" in bridge.styles and set(bridge.styles) == set(face.session.styles)
             await face.say((pcm * 32767).astype(np.int16), rate)
             assert await face.finish()
             while not isinstance(outputs[-1], Ended):  # a busy machine shows later than it plays

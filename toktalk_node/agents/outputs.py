@@ -11,6 +11,8 @@ class Started:
 
     clock: Clock
     rate: int
+    text: str = ""
+    """What will be said, where it is known."""
 
 
 @dataclass(frozen=True)

@@ -117,11 +117,11 @@ class SpeakingThread:
         earlier, samples, rate = self._said
         return earlier + (media_time_ns(samples, rate) if rate else 0)
 
-    def say(self, pcm: np.ndarray, rate: int) -> "Future[None]":
+    def say(self, pcm: np.ndarray, rate: int, text: str = "") -> "Future[None]":
         """Queue sound [n] or [n, channels] at `rate` Hz; the Future is done when there is room for more.
 
-        Samples that are not finite count as silence. Raises ValueError for another shape, type or rate, RuntimeError
-        after `close`.
+        text: what it says, where that is known: a stream that begins with it tells so. Samples that are not finite
+        count as silence. Raises ValueError for another shape, type or rate, RuntimeError after `close`.
         """
         samples, bad = clean(pcm)
         rate, step = check_rate(rate), round(_PIECE * rate)
@@ -131,7 +131,7 @@ class SpeakingThread:
             self._check_open()
             for i in range(0, len(samples), step):
                 piece = samples[i : i + step]
-                self._queue.append(Said(piece, rate, self.said_ns))
+                self._queue.append(Said(piece, rate, self.said_ns, "" if i else text))
                 earlier, count, before = self._said
                 self._said = (earlier, count + len(piece), rate) if rate == before else (self.said_ns, len(piece), rate)
             self._waiting += len(samples) / rate
@@ -323,7 +323,7 @@ class SpeakingThread:
 
     def _begin(self, first: Said) -> Stream:
         self.stats.streams += 1
-        self._stream = self._latest = Stream(first.rate, first.position_ns, time.monotonic())
+        self._stream = self._latest = Stream(first.rate, first.position_ns, time.monotonic(), first.text)
         return self._stream
 
     def _leave(self, stream: Stream) -> None:
@@ -387,7 +387,7 @@ class SpeakingThread:
     def _start(self, stream: Stream) -> None:
         """The clock begins, after the stream before is over."""
         stream.clock = Clock(max(self.now() + self.latency_ns, self._free_ns))
-        self.emit(Started(stream.clock, stream.rate))
+        self.emit(Started(stream.clock, stream.rate, stream.text))
         held, stream.held = stream.held, []
         for chunk in held:
             self._show(stream, chunk)

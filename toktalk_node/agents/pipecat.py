@@ -17,6 +17,7 @@ from typing import Literal
 
 import numpy as np
 from pipecat.frames.frames import (
+    AggregatedTextFrame,
     BotSpeakingFrame,
     BotStartedSpeakingFrame,
     BotStoppedSpeakingFrame,
@@ -136,6 +137,8 @@ class FaceProcessor(FrameProcessor):
         self._sounding: _Kind | None = None
         self._cut_kind: _Kind | None = None
         self._cut_at = 0.0
+        self._text = ""
+        """What the TTS announced and did not begin to say."""
         self._planned_ns = 0
         """When the transport was planned to begin; 0 once it is known."""
         self._bot_speaks = False
@@ -191,6 +194,8 @@ class FaceProcessor(FrameProcessor):
         else:
             if isinstance(frame, TTSStoppedFrame | EndFrame | StopFrame):
                 self.face.end()
+            elif isinstance(frame, AggregatedTextFrame) and frame.will_be_spoken:
+                self._text = frame.text
             self.face.mark(frame)
 
     async def _speech(self, frame: OutputAudioRawFrame) -> None:
@@ -201,8 +206,9 @@ class FaceProcessor(FrameProcessor):
         if kind != self._kind:
             self._kind = kind
             self.face.mark(kind)
+        text, self._text = self._text, ""
         try:
-            await self.face.say(samples.reshape(-1, kind.channels), frame.sample_rate)
+            await self.face.say(samples.reshape(-1, kind.channels), frame.sample_rate, text)
         except ValueError as error:
             await self.push_error(f"speech without a face: {error}", exception=error)
             self.face.mark(frame)
@@ -220,7 +226,7 @@ class FaceProcessor(FrameProcessor):
             waiting = [self._passing, *(self._ordered.get_nowait() for _ in range(self._ordered.qsize()))]
             self._cut_kind, self._cut_at = self._kind, time.monotonic()
             self._kind = self._sounding = self._passing = None
-            self._planned_ns = 0
+            self._planned_ns, self._text = 0, ""
             await self._bot_stopped()
             for output in waiting:
                 if isinstance(output, Passed) and _lasting(output.mark):

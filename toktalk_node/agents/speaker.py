@@ -22,7 +22,7 @@ import zmq
 
 from toktalk_node.agents.outputs import Cut, Ended, Failed, Output, Passed, Showing, Sounding, Started, Starved, Styled
 from toktalk_node.agents.pacing import SpeakerStats, SpeakingThread
-from toktalk_node.bridge.protocol import ProtocolError
+from toktalk_node.bridge.protocol import MAX_CONTROL, ProtocolError
 from toktalk_node.bridge.server import Bridge
 from toktalk_node.signals import NANOSECONDS
 from toktalk_node.stream.session import LIVE_PRESET, REST_SECONDS, Session
@@ -97,6 +97,7 @@ class FaceSpeaker:
         try:
             _Streams.of(bridge).add(self)
             bridge.announce(self.stream, fps=self._session.fps)
+            bridge.styles = bridge.styles or tuple(self._session.styles)
             self._thread = SpeakingThread(self._session, self._out, **self._pacing)
             self.bridge = bridge
         except BaseException:
@@ -136,16 +137,17 @@ class FaceSpeaker:
         """Nanoseconds of sound said since the speaker began; `Cut.heard_ns` counts the same."""
         return self._running.said_ns
 
-    async def say(self, pcm: np.ndarray, rate: int) -> None:
+    async def say(self, pcm: np.ndarray, rate: int, text: str = "") -> None:
         """Say sound [n] or [n, channels] at `rate` Hz after what was said before; waits while the backlog is full.
 
-        Samples that are not finite count as silence; another rate begins another stream. Raises ValueError for
-        another shape, type or rate.
+        text: what it says, where that is known: the event `start` carries it when an utterance begins with it. Samples
+        that are not finite count as silence; another rate begins another stream. Raises ValueError for another shape,
+        type or rate.
         """
         pcm = np.asarray(pcm)
         step = max(int(rate * _BLOCK), 1)
         for i in range(0, max(len(pcm) if pcm.ndim else 1, 1), step):
-            room = self._running.say(pcm[i : i + step] if pcm.ndim else pcm, rate)
+            room = self._running.say(pcm[i : i + step] if pcm.ndim else pcm, rate, "" if i else text)
             if not room.done():
                 await asyncio.wrap_future(room)
 
@@ -275,8 +277,9 @@ def pcm16(samples: np.ndarray) -> np.ndarray:
 def publish(bridge: Bridge, stream: str, output: Output, sound: bool = True) -> None:
     """Send an output over the bridge; `sound`: sound too."""
     match output:
-        case Started(clock):
-            bridge.publish_event("start", clock.epoch_ns, stream)
+        case Started(clock, _, text):
+            known = {"text": text[:MAX_CONTROL]} if text else {}
+            bridge.publish_event("start", clock.epoch_ns, stream, **known)
         case Sounding(chunk, clock) if sound:
             bridge.publish_audio(chunk, clock, stream)
         case Showing(chunk, clock):

@@ -17,6 +17,8 @@ class Said:
     rate: int
     position_ns: int
     """Sound said before it."""
+    text: str = ""
+    """What is said from here on, where it is known."""
 
     @property
     def seconds(self) -> float:
@@ -43,6 +45,8 @@ class Stream:
     """Sound said before it."""
     heard_at: float
     """When sound was last taken, on the monotonic clock."""
+    text: str = ""
+    """What its first sound says, where it is known."""
     clock: Clock | None = None
     received: int = 0
     sounded: int = 0
