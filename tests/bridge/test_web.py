@@ -18,6 +18,7 @@ import pytest
 from toktalk_node.bridge import protocol
 from toktalk_node.bridge.server import Bridge
 from toktalk_node.bridge.web import VIEWER, WebViewer
+from toktalk_node.face.head import HEAD_FILE
 from toktalk_node.signals import Clock, FaceChunk
 
 
@@ -158,6 +159,81 @@ def test_an_origin_that_was_named_may_show_the_face(bridge):
         asyncio.run(run())
 
 
+def test_avatars_are_those_that_were_named_for_those_who_may_see_them(bridge, tmp_path):
+    """Files and a folder's files by name, the first file as the head; neither other files nor other origins."""
+    (tmp_path / "heads" / "deeper").mkdir(parents=True)
+    inside = ["ada.vrm", "bo b.GLB", "notes.txt", "deeper/x.glb"]
+    for name in ("me.glb", "secret.glb", *(f"heads/{name}" for name in inside)):
+        (tmp_path / name).write_bytes(name.encode())
+
+    async def run() -> None:
+        async with aiohttp.ClientSession(viewer.url) as session:
+            for path, content in {
+                "/head.glb": b"me.glb",
+                "/me.glb": b"me.glb",
+                "/ada.vrm": b"heads/ada.vrm",
+                "/bo%20b.GLB": b"heads/bo b.GLB",
+            }.items():
+                for origin, allowed in (("https://shop.example", True), ("https://evil.example", False)):
+                    async with session.get(path, headers={"Origin": origin}) as response:
+                        assert (response.status, response.content_type) == (200, "model/gltf-binary")
+                        assert await response.read() == content
+                        assert (response.headers.get("Access-Control-Allow-Origin") == origin) == allowed
+            for path in "/secret.glb /notes.txt /x.glb /deeper/x.glb /heads/ada.vrm /%2e%2e/secret.glb".split():
+                async with session.get(path) as response:
+                    assert response.status == 404, path
+
+    named = [tmp_path / "me.glb", tmp_path / "heads"]
+    with WebViewer(bridge.control_endpoint, port=0, origins=["https://shop.example"], avatars=named) as viewer:
+        assert viewer.avatars == ["me.glb", "ada.vrm", "bo b.GLB"]
+        asyncio.run(run())
+    with WebViewer(bridge.control_endpoint, port=0, avatars=[tmp_path / "heads"]) as viewer:
+        assert viewer.avatars == ["ada.vrm", "bo b.GLB"]
+
+        async def built_in() -> None:
+            async with aiohttp.ClientSession() as session, session.get(viewer.url + "head.glb") as response:
+                assert await response.read() == HEAD_FILE.read_bytes()
+
+        asyncio.run(built_in())
+
+
+def test_avatars_that_cannot_be_are_refused_with_their_names(bridge, tmp_path, monkeypatch):
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "other").mkdir()
+    for name in ("a.txt", "a.glb", "other/a.glb", "other/head.glb"):
+        (tmp_path / name).write_bytes(b"0123456789")
+    for names, said in (
+        (["a.txt"], r"a\.txt is no avatar: give a \.glb"),
+        (["none.glb"], r"none\.glb is no avatar"),
+        (["empty"], "empty holds no avatar"),
+        (["a.glb", "other/a.glb"], r"a\.glb and .*other/a\.glb have one address, /a\.glb: rename one"),
+        (["a.glb", "other/head.glb"], r"have one address, /head\.glb"),
+    ):
+        with pytest.raises(ValueError, match=said):
+            WebViewer(bridge.control_endpoint, port=0, avatars=[tmp_path / name for name in names])
+    monkeypatch.setattr("toktalk_node.bridge.web.MAX_AVATAR", 9)
+    with pytest.raises(ValueError, match=r"a\.glb has 10 bytes, an avatar may have 9"):
+        WebViewer(bridge.control_endpoint, port=0, avatars=[tmp_path / "a.glb"])
+
+
+def test_a_proxy_that_speaks_tls_passes_pages_and_sockets(bridge):
+    """Both ways of proxies: the visitor's own Host, or the one that they connect to; other names stay refused."""
+
+    async def run() -> None:
+        async with aiohttp.ClientSession() as session:
+            for host in ("face.example", f"127.0.0.1:{viewer.port}"):
+                headers = {"Host": host, "Origin": "https://face.example"}
+                async with session.get(viewer.url, headers=headers) as response:
+                    assert response.status == 200
+                async with session.ws_connect(viewer.url + "ws", headers=headers) as socket:
+                    assert not socket.closed
+            async with session.get(viewer.url, headers={"Host": "evil.example"}) as response:
+                assert response.status == 403
+
+    with WebViewer(bridge.control_endpoint, port=0, origins=["https://face.example"]) as viewer:
+        asyncio.run(run())
+
+
 def test_a_browser_gets_the_streams_that_it_asks_for(bridge, viewer):
     async def run() -> None:
         async with aiohttp.ClientSession() as session, session.ws_connect(viewer.url + "ws?stream=default") as socket:
@@ -254,7 +330,7 @@ def test_a_browser_that_stops_reading_loses_messages_and_the_other_none(bridge, 
 
 
 def test_a_taken_port_is_named_and_closing_leaves_nothing(bridge, viewer):
-    with pytest.raises(OSError, match=f"127.0.0.1:{viewer.port}.*another port"):
+    with pytest.raises(OSError, match=f"127.0.0.1:{viewer.port}.*already.*--port {viewer.port + 1}"):
         WebViewer(bridge.control_endpoint, port=viewer.port)
     viewer.close()
     viewer.close()
