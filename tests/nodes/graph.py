@@ -66,16 +66,16 @@ class Graph:
         self.listener = Listener(self.context)
         self._spin(self.listener, SingleThreadedExecutor)
 
-    def add(self, kind: type, **parameters: object):
+    def add(self, kind: type, namespace: str = "", **parameters: object):
         """A node of the class `kind` with these parameters."""
         overrides = [Parameter(name, value=value) for name, value in parameters.items()]
-        node = kind(context=self.context, parameter_overrides=overrides)
+        node = kind(context=self.context, namespace=namespace, parameter_overrides=overrides)
         self._spin(node, MultiThreadedExecutor if kind is SpeechSourceNode else SingleThreadedExecutor)
         return node
 
-    def up(self, kind: type, **parameters: object):
+    def up(self, kind: type, namespace: str = "", **parameters: object):
         """As `add`, configured and active."""
-        node = self.add(kind, **parameters)
+        node = self.add(kind, namespace, **parameters)
         assert node.trigger_configure() == TransitionCallbackReturn.SUCCESS
         assert node.trigger_activate() == TransitionCallbackReturn.SUCCESS
         return node

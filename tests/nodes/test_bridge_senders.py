@@ -36,7 +36,7 @@ def speak(graph: Graph, jaw: float) -> None:
     weights[BlendShapes.JAW_OPEN] = jaw
     epoch_ns = time.time_ns() + 200_000_000
     for k in range(25):
-        message = BlendShapes(weights=weights, head=[0.1, 0.2, 0.3], frame=k, rate=50.0)
+        message = BlendShapes(weights=weights, head_yaw=0.1, head_pitch=0.2, head_roll=0.3, frame=k, rate=50.0)
         message.header.stamp = conversions.to_time(epoch_ns + k * 20_000_000)
         publisher.publish(message)
 

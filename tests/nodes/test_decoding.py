@@ -179,6 +179,18 @@ def test_tokens_of_an_unknown_space_are_a_fault_that_names_it(bench) -> None:
     assert "martian" in event(b.collect(FAULT), FAULT)[1].detail
 
 
+def test_the_words_of_a_stream_come_with_its_beginning(bench) -> None:
+    b = bench()
+    b.push(0.3, text="Hello, papa.")
+    b.push(0.1, start=4800, text="of no use here", last=True)
+    b.push(0.3, last=True)
+    seen: list[tuple[int, object]] = []
+    while len(ends := [item for _, item in of(Happening, seen) if item.type == STREAM_ENDED]) < 2:
+        seen += b.collect()
+    begun = [item.text for _, item in of(Happening, seen) if item.type == STREAM_STARTED]
+    assert begun == ["Hello, papa.", ""] and not any(item.text for item in ends)
+
+
 def test_sound_that_comes_too_late_goes_on_as_a_new_stream(bench) -> None:
     b = bench()
     b.push(0.2)

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 
 pytest.importorskip("rclpy")
 import soundfile  # noqa: E402
@@ -25,10 +24,6 @@ from tests.nodes.graph import ACTIVATE, CLEANUP, CONFIGURE, DEACTIVATE, Graph  #
 from toktalk_node.bridge.client import BridgeError, Client  # noqa: E402
 from toktalk_node.bridge.protocol import Event  # noqa: E402
 from toktalk_node.face import livelink  # noqa: E402
-from toktalk_node.motion import checkpoint  # noqa: E402
-from toktalk_node.motion.config import MotionConfig  # noqa: E402
-from toktalk_node.motion.model import MotionModel  # noqa: E402
-from toktalk_node.motion.style import Style  # noqa: E402
 from toktalk_node.nodes import conversions  # noqa: E402
 from toktalk_node.nodes.bridge import BridgeNode  # noqa: E402
 from toktalk_node.nodes.parameters import STREAM_QOS  # noqa: E402
@@ -205,23 +200,6 @@ def test_frames_that_cannot_be_in_time_are_counted_and_said_once(graph: Graph) -
     assert float(values["lateness_max_ms"]) > 0
     underruns = [event for event in listener.events if event.type == FaceEvent.UNDERRUN]
     assert len(underruns) == int(values["underruns"]) and underruns[0].frame == 0
-
-
-@pytest.fixture(scope="module")
-def styled(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A preset that knows the styles warm and happiness: random weights, but each style has a smile of its own."""
-    folder = tmp_path_factory.mktemp("styled")
-    torch.manual_seed(0)
-    config = MotionConfig(
-        condition_width=64, channels=16, heads=2, head_width=8, feed_forward=2, down_stages=1, middle_stages=1,
-        blocks=1, time_width=16, overlap=8, chunk=4, steps=1, style_width=4,
-    )  # fmt: skip
-    checkpoint.save(MotionModel(config), folder)
-    rests = {name: torch.zeros(config.motion_width) for name in ("warm", "happiness")}
-    for name, smile in (("warm", 0.3), ("happiness", 0.8)):
-        rests[name][BlendShapes.MOUTH_SMILE_LEFT] = smile
-    checkpoint.save_styles(folder, {name: Style(torch.randn(4), rest) for name, rest in rests.items()})
-    return folder
 
 
 def test_the_style_changes_while_the_face_speaks(graph: Graph, styled: Path) -> None:

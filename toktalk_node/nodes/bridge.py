@@ -1,22 +1,18 @@
 """The ZeroMQ bridge and the viewer as a node: face/* topics to receivers outside ROS, their requests back in."""
 
 import sys
-import threading
 from dataclasses import asdict
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
-from toktalk_msgs.msg import AudioFrame, BlendShapes, FaceEvent
-from toktalk_msgs.srv import Interrupt, SetStyle
 
 from toktalk_node.bridge import livelink_udp, protocol, vmc, web
 from toktalk_node.bridge.address import Address
 from toktalk_node.bridge.server import Bridge
 from toktalk_node.bridge.speaker import Speaker
 from toktalk_node.bridge.udp import UdpSender
-from toktalk_node.nodes import conversions
-from toktalk_node.nodes.parameters import STREAM_QOS, Parameter, declare, qos_overrides
+from toktalk_node.nodes.bridged import BridgedFace, named
+from toktalk_node.nodes.parameters import Parameter, declare
 from toktalk_node.nodes.runtime import StreamNode, run
-from toktalk_node.signals import Clock, FaceChunk, media_time_ns
 
 LOOPBACK, EVERYWHERE = "127.0.0.1", ("0.0.0.0", "::", "*")
 PARAMETERS = (
@@ -27,13 +23,16 @@ PARAMETERS = (
     Parameter("viewer_port", web.PORT, "TCP port of the viewer; 0 for any free one.", 0, 65535),
     Parameter("viewer_origins", "", "Other servers whose pages may show the face, apart by spaces: https://shop.example."),
     Parameter("stream", "default", "Name of the stream in topics and in the hello."),
-    Parameter("decoder", "toktalk", "Name of the decoder node, whose services interrupts and styles go to."),
+    Parameter("streams", [""], "Namespaces of the faces: /robot1 is the stream robot1, the node's own (empty) is the "
+              "one that the parameter stream names."),
+    Parameter("decoder", "toktalk", "Name of each face's decoder node, whose services interrupts and styles go to."),
     Parameter("request_timeout", 2.0, "Seconds to wait for the decoder's answer to a receiver.", 0.1, 60.0),
     Parameter("keys", "", "File of the bridge's keys (toktalk keys), for an encrypted wire; empty: not encrypted."),
     Parameter("livelink_to", "", "HOST or HOST:PORT of Unreal Engine (Live Link Face, UDP); empty: not sent."),
     Parameter("livelink_subject", livelink_udp.STREAM, "Live Link subject; {stream} in it is the stream's name."),
     Parameter("livelink_delay", 0.0, "Seconds by which Unreal gets the face later than its time.", -5.0, 5.0),
-    Parameter("vmc_to", "", "HOST or HOST:PORT of a VMC receiver (VSeeFace, Warudo, ...; UDP); empty: not sent."),
+    Parameter("vmc_to", "", "HOST or HOST:PORT of a VMC receiver (VSeeFace, Warudo, ...; UDP), for the first face; "
+              "empty: not sent."),
     Parameter("vmc_names", vmc.PASCAL, "Shapes sent by VMC: perfect sync as JawOpen (pascal) or jawOpen (camel), or "
               "the presets of VRM 0 or 1.", choices=tuple(vmc.NAMES)),
     Parameter("vmc_head", True, "Send the head's rotation by VMC."),
@@ -42,18 +41,10 @@ PARAMETERS = (
               "default; empty: none."),
     Parameter("speaker_delay", 0.0, "Seconds by which the sound is played later than its time.", -5.0, 5.0),
 )  # fmt: skip
-EVENT_NAMES = {
-    FaceEvent.STREAM_STARTED: "start",
-    FaceEvent.STREAM_ENDED: "end",
-    FaceEvent.INTERRUPTED: "interrupted",
-    FaceEvent.UNDERRUN: "underrun",
-    FaceEvent.STYLE_CHANGED: "style",
-    FaceEvent.FAULT: "fault",
-}
 
 
 class BridgeNode(StreamNode):
-    """Forwards every message as it comes; the presentation times in them do the rest."""
+    """The bridge of one face or more, each as a stream."""
 
     def __init__(self, **options: object) -> None:
         super().__init__("bridge", **options)
@@ -62,35 +53,25 @@ class BridgeNode(StreamNode):
         self._viewer: web.WebViewer | None = None
         self._senders: dict[str, UdpSender | Speaker] = {}
         self._refused = 0
-        self._inputs: list = []
+        self._faces: dict[str, BridgedFace] = {}
         self.endpoint = ""
         """Where receivers connect to, once configured."""
-        self._epoch_ns = 0
-        self._forwarding = False
         self._diagnostics = self.create_lifecycle_publisher(DiagnosticArray, "/diagnostics", 10)
         self._beat = self.create_timer(1.0, self._diagnose)
         self._beat.cancel()
-        decoder = self.value("decoder")
-        self._interrupt = self.create_client(Interrupt, f"{decoder}/interrupt")
-        self._set_style = self.create_client(SetStyle, f"{decoder}/set_style")
 
     def prepare(self) -> None:
-        self._stream = protocol.stream_name(self.value("stream"))
+        namespaces = named(self.value("streams"), self.value("stream"))
         self._bridge = Bridge(
             self.value("host"),
             self.value("pub_port"),
             self.value("control_port"),
-            on_interrupt=self._on_interrupt,
-            on_style=self._on_style,
+            on_interrupt=lambda stream, played_ns: self._faces[stream].interrupt(played_ns),
+            on_style=lambda stream, style: self._faces[stream].set_style(style),
             keys=self.value("keys") or None,
         )
-        self._bridge.announce(self._stream)
-        options = {"qos_profile": STREAM_QOS, "qos_overriding_options": qos_overrides()}
-        self._inputs = [
-            self.create_subscription(BlendShapes, "face/blendshapes", self._on_face, **options),
-            self.create_subscription(AudioFrame, "face/audio", self._on_audio, **options),
-            self.create_subscription(FaceEvent, "face/events", self._on_event, **options),
-        ]
+        for stream, namespace in namespaces.items():
+            self._faces[stream] = BridgedFace(self, self._bridge, namespace, stream)
         own = f"tcp://{LOOPBACK}:{self._bridge.control_port}"
         self.endpoint = own if self.value("host") in EVERYWHERE else self._bridge.control_endpoint
         self.get_logger().info(f"receivers connect to {self.endpoint}")
@@ -107,7 +88,8 @@ class BridgeNode(StreamNode):
 
     def _start_senders(self) -> None:
         """Start what the parameters ask for: receivers of the bridge that happen to live in this process."""
-        own = {"stream": self._stream, "keys": self._bridge.local_keys}
+        first, *others = self._faces
+        every = {"stream": None if others else first, "keys": self._bridge.local_keys}
         kinds = {
             "livelink": lambda: livelink_udp.LiveLink(self.value("livelink_subject")),
             "vmc": lambda: vmc.Vmc(self.value("vmc_names"), head=self.value("vmc_head")),
@@ -116,24 +98,24 @@ class BridgeNode(StreamNode):
             if to := self.value(f"{name}_to"):
                 address = Address.parse(to, port, f"{name}_to")
                 delay = self.value(f"{name}_delay")
-                self._senders[name] = UdpSender(self.endpoint, address, kinds[name](), delay=delay, **own)
+                options = every | {"stream": first} if name == "vmc" else every
+                self._senders[name] = UdpSender(self.endpoint, address, kinds[name](), delay=delay, **options)
                 self.get_logger().info(f"{name} goes to {address}")
         if device := self.value("speaker"):
             device = None if device == "default" else device
-            self._senders["speaker"] = Speaker(self.endpoint, device, delay=self.value("speaker_delay"), **own)
+            self._senders["speaker"] = Speaker(self.endpoint, device, delay=self.value("speaker_delay"), **every)
 
     def begin(self) -> None:
-        self._forwarding = True
+        for face in self._faces.values():
+            face.forwarding = True
         self._beat.reset()
 
     def halt(self) -> None:
-        self._forwarding = False
+        for face in self._faces.values():
+            face.forwarding = False
         self._beat.cancel()
 
     def release(self) -> None:
-        for subscription in self._inputs:
-            self.destroy_subscription(subscription)
-        self._inputs = []
         for sender in self._senders.values():
             sender.close()
         self._senders, self._refused = {}, 0
@@ -143,46 +125,9 @@ class BridgeNode(StreamNode):
         if self._bridge:
             self._bridge.close()
             self._bridge = None
-
-    def _on_face(self, message: BlendShapes) -> None:
-        if not self._forwarding:
-            return
-        weights, head = conversions.face_arrays(message)
-        fps = round(message.rate)
-        if fps < 1:
-            self.get_logger().error(f"face frame at {message.rate} Hz dropped", throttle_duration_sec=5.0)
-            return
-        chunk = FaceChunk(weights[None], head[None], fps, message.frame)
-        self._epoch_ns = conversions.from_time(message.header.stamp) - media_time_ns(message.frame, fps)
-        self._bridge.publish_face(chunk, Clock(self._epoch_ns), self._stream)
-
-    def _on_audio(self, message: AudioFrame) -> None:
-        if not self._forwarding or not len(message.samples):
-            return
-        if message.rate < 1:
-            self.get_logger().error(f"sound at {message.rate} Hz dropped", throttle_duration_sec=5.0)
-            return
-        chunk = conversions.audio_chunk(message)
-        epoch_ns = conversions.from_time(message.header.stamp) - media_time_ns(message.start, message.rate)
-        self._bridge.publish_audio(chunk, Clock(epoch_ns), self._stream)
-
-    def _on_event(self, message: FaceEvent) -> None:
-        if not self._forwarding:
-            return
-        kind = EVENT_NAMES.get(message.type, "event")
-        pts_ns = conversions.from_time(message.header.stamp)
-        self._bridge.publish_event(kind, pts_ns, self._stream, frame=message.frame, detail=message.detail)
-
-    def _on_interrupt(self, stream: str, played_ns: int) -> tuple[int, int]:
-        """A receiver's barge-in, in the bridge's own thread: (played frames, dropped frames)."""
-        request = Interrupt.Request()
-        if played_ns >= 0 and self._epoch_ns:
-            request.played = conversions.to_time(self._epoch_ns + played_ns)
-        response = self._ask(self._interrupt, request)
-        return response.played_frames, response.dropped_frames
-
-    def _on_style(self, stream: str, style: str) -> None:
-        self._ask(self._set_style, SetStyle.Request(name=style))
+        for face in self._faces.values():
+            face.close()
+        self._faces = {}
 
     def _diagnose(self) -> None:
         bridge, viewer = self._bridge, self._viewer
@@ -207,21 +152,6 @@ class BridgeNode(StreamNode):
         message = DiagnosticArray(status=[status])
         message.header.stamp = self.get_clock().now().to_msg()
         self._diagnostics.publish(message)
-
-    def _ask(self, client, request):
-        """The decoder's answer; RuntimeError or ValueError says why there is none."""
-        if not client.service_is_ready():
-            raise RuntimeError(f"no service {client.srv_name}: is the decoder running?")
-        done = threading.Event()
-        future = client.call_async(request)
-        future.add_done_callback(lambda _: done.set())
-        if not done.wait(self.value("request_timeout")):
-            client.remove_pending_request(future)
-            raise RuntimeError(f"{client.srv_name} did not answer in {self.value('request_timeout'):g} s")
-        response = future.result()
-        if not response.success:
-            raise ValueError(response.message)
-        return response
 
 
 def main() -> None:

@@ -35,7 +35,7 @@ class RawFormat:
 class Sound:
     """Sound as it came in: `samples` [n] or [n, channels] of any PCM type at `rate` Hz.
 
-    `stamp_ns` is 0 and `start` None where the message does not say.
+    `stamp_ns` is 0 and `start` None where the message does not say; `text` is what a stream that begins here says.
     """
 
     samples: np.ndarray
@@ -43,6 +43,7 @@ class Sound:
     stamp_ns: int = 0
     start: int | None = None
     last: bool = False
+    text: str = ""
 
 
 def to_time(ns: int) -> Time:
@@ -55,9 +56,11 @@ def from_time(time: Time) -> int:
     return time.sec * NANOSECONDS + time.nanosec
 
 
-def audio_message(chunk: AudioChunk, stamp_ns: int, frame_id: str = "", last: bool = False) -> AudioFrame:
-    """`chunk` as a message."""
-    message = AudioFrame(start=chunk.start, rate=chunk.rate, last=last)
+def audio_message(
+    chunk: AudioChunk, stamp_ns: int, frame_id: str = "", last: bool = False, text: str = ""
+) -> AudioFrame:
+    """`chunk` as a message; `text` is what a stream that begins with it says."""
+    message = AudioFrame(start=chunk.start, rate=chunk.rate, last=last, text=text)
     message.header.stamp = to_time(stamp_ns)
     message.header.frame_id = frame_id
     message.samples = array("f", np.ascontiguousarray(chunk.samples, "<f4").tobytes())
@@ -119,7 +122,8 @@ def converter(name: str) -> Callable[[Any, RawFormat], Sound]:
 
 def _from_frame(message: AudioFrame, _: RawFormat) -> Sound:
     samples = np.frombuffer(message.samples, np.float32)
-    return _checked(Sound(samples, message.rate, from_time(message.header.stamp), message.start, message.last))
+    stamp_ns = from_time(message.header.stamp)
+    return _checked(Sound(samples, message.rate, stamp_ns, message.start, message.last, message.text))
 
 
 def _from_bytes(data: bytes | array, raw: RawFormat, stamp_ns: int = 0) -> Sound:

@@ -73,6 +73,8 @@ class Tokens:
     chunk: TokenChunk
     stamp_ns: int
     last: bool
+    text: str = ""
+    """What a stream that begins with them says."""
 
 
 @dataclass
@@ -241,6 +243,7 @@ class DecodingThread:
                 stamp_ns + media_time_ns(i, item.rate),
                 None if item.start is None else item.start + i,
                 item.last and i + step >= length,
+                "" if i else item.text,
             )
             for i in range(0, max(length, 1), step)
         ]
@@ -264,7 +267,7 @@ class DecodingThread:
             return
         if not self._stream and not len(sound.samples):
             return
-        stream = self._stream or self._begin(sound.stamp_ns, rate, sound.start or 0)
+        stream = self._stream or self._begin(sound.stamp_ns, rate, sound.start or 0, sound.text)
         lost = 0 if sound.start is None else sound.start - stream.first - stream.received
         if lost > 0:
             self.stats.lost_samples += lost
@@ -289,7 +292,7 @@ class DecodingThread:
         stream = self._stream
         if stream and (stream.rate or tokens.chunk.start < stream.first + stream.received):
             self._end("a new stream began")
-        stream = self._stream or self._begin(tokens.stamp_ns, 0, tokens.chunk.start)
+        stream = self._stream or self._begin(tokens.stamp_ns, 0, tokens.chunk.start, tokens.text)
         stream.heard_at = time.monotonic()
         chunk = replace(tokens.chunk, start=tokens.chunk.start - stream.first)
         stream.received = chunk.end
@@ -297,13 +300,13 @@ class DecodingThread:
         if tokens.last:
             self._end()
 
-    def _begin(self, stamp_ns: int, rate: int, first: int) -> _Stream:
-        """A new stream, whose first sample or token has this time."""
+    def _begin(self, stamp_ns: int, rate: int, first: int, text: str = "") -> _Stream:
+        """A new stream, whose first sample or token has this time, and which says `text`."""
         epoch_ns = max(stamp_ns, self.now() - self.delay_ns) + self.delay_ns
         self.playout.drop_from(epoch_ns, (FaceFrame,))  # the old stream was only coming to rest
         self._stream = self._latest = _Stream(Clock(epoch_ns), rate, first)
         self.stats.streams += 1
-        self.playout.push(epoch_ns, Happening(STREAM_STARTED))
+        self.playout.push(epoch_ns, Happening(STREAM_STARTED, text=text))
         return self._stream
 
     def _too_late(self, stream: _Stream, arrived_ns: int) -> bool:

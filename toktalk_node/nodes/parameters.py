@@ -17,7 +17,7 @@ class Parameter:
     """A parameter: its default, what it means with its unit, and the range or the choices allowed."""
 
     name: str
-    default: bool | int | float | str
+    default: bool | int | float | str | list[str]
     description: str
     low: float | None = None
     high: float | None = None

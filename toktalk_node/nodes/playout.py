@@ -31,11 +31,12 @@ class Sounding:
 
 @dataclass(frozen=True)
 class Happening:
-    """An event of the stream: one of FaceEvent's types, the frame it concerns and words for people."""
+    """An event of the stream: one of FaceEvent's types, the frame it concerns, words for people, words to be said."""
 
     type: int
     frame: int = 0
     detail: str = ""
+    text: str = ""
 
 
 @dataclass

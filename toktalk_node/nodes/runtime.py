@@ -72,7 +72,7 @@ class StreamNode(LifecycleNode):
         self.release()
         return TransitionCallbackReturn.SUCCESS
 
-    def value(self, name: str) -> bool | int | float | str:
+    def value(self, name: str) -> bool | int | float | str | list[str]:
         """The parameter `name` as it is now."""
         return self.get_parameter(name).value
 

@@ -110,6 +110,10 @@ class SpeechSourceNode(StreamNode):
             case _:
                 return MicrophoneSource(self.value("device") or None, block=packet)
 
+    def _words(self) -> str:
+        """What the node's own source says, where that is known."""
+        return self.value("text") if self.value("source") == "text" else ""
+
     def _reader(self, text: str, voice: str) -> TextSource:
         return TextSource(text, voice or self.value("voice"), block=self.value("packet"))
 
@@ -124,7 +128,7 @@ class SpeechSourceNode(StreamNode):
             try:
                 with self._voice:
                     self._source = self._open()
-                    self._say(self._source, live)
+                    self._say(self._source, live, self._words())
                 self._problem = ""
             except Exception as error:  # a source that fails is reported and tried again; the node goes on
                 self._problem = str(error) or type(error).__name__
@@ -138,9 +142,10 @@ class SpeechSourceNode(StreamNode):
         self,
         chunks: Iterable[AudioChunk],
         live: bool = False,
+        text: str = "",
         over: Callable[[float], bool] = lambda _: False,
     ) -> float:
-        """Publish `chunks` in real time as one stream and return the seconds spoken.
+        """Publish `chunks` in real time as one stream, which says `text`, and return the seconds spoken.
 
         A live source sets its own pace. `over(seconds)` is asked before each message and ends the speech.
         """
@@ -156,15 +161,15 @@ class SpeechSourceNode(StreamNode):
                 self._hush.wait(max(begun + chunk.start / rate - time.monotonic(), 0))
             if self._stop.is_set() or (self._hush.is_set() and not live) or over(chunk.start / rate):
                 break
-            self._publish(chunk, clock)
+            self._publish(chunk, clock, text="" if chunk.start else text)
             end = chunk.end
         if clock is not None:
             self._publish(AudioChunk(np.zeros(0, np.float32), rate, end), clock, last=True)
         return end / rate if rate else 0.0
 
-    def _publish(self, chunk: AudioChunk, clock: Clock, last: bool = False) -> None:
+    def _publish(self, chunk: AudioChunk, clock: Clock, last: bool = False, text: str = "") -> None:
         stamp_ns = clock.pts_ns(chunk.start, chunk.rate)
-        self._audio.publish(conversions.audio_message(chunk, stamp_ns, self.value("frame_id"), last))
+        self._audio.publish(conversions.audio_message(chunk, stamp_ns, self.value("frame_id"), last, text))
         self._spoken += len(chunk.samples)
 
     def _on_event(self, event: FaceEvent) -> None:
@@ -194,7 +199,7 @@ class SpeechSourceNode(StreamNode):
                         handle.publish_feedback(Speak.Feedback(spoken=_duration(seconds), progress=seconds / total))
                     return handle.is_cancel_requested
 
-                spoken = self._say(chunks, over=over)
+                spoken = self._say(chunks, text=handle.request.text, over=over)
         except (ValueError, RuntimeError) as error:
             result.message = str(error)
             handle.abort()

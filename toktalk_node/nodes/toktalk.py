@@ -173,7 +173,7 @@ class ToktalkNode(StreamNode):
         except ValueError as error:
             self._refuse(error)
             return
-        self._thread.push(Tokens(chunk, conversions.from_time(message.header.stamp), message.last))
+        self._thread.push(Tokens(chunk, conversions.from_time(message.header.stamp), message.last, message.text))
 
     def _refuse(self, error: ValueError) -> None:
         """A message that cannot be read is reported and dropped; the stream ends when no good one follows."""
@@ -195,7 +195,7 @@ class ToktalkNode(StreamNode):
         elif isinstance(output, Sounding):
             self._sounds.publish(conversions.audio_message(output.chunk, pts_ns, frame_id, output.last))
         elif isinstance(output, Happening):
-            message = FaceEvent(type=output.type, frame=output.frame, detail=output.detail)
+            message = FaceEvent(type=output.type, frame=output.frame, detail=output.detail, text=output.text)
             message.header.stamp = conversions.to_time(pts_ns)
             message.header.frame_id = frame_id
             self._events.publish(message)
