@@ -1,4 +1,4 @@
-# A head that speaks what `toktalk demo` sends. Space interrupts it.
+# A head that speaks what a bridge says, by `toktalk web` or `toktalk demo`. Space interrupts it.
 extends Node3D
 
 const HEAD = "res://example/head.glb"

@@ -131,29 +131,39 @@ def skews(running: engine.Running, recording: Path) -> np.ndarray:
     return np.array(found)
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("rate", [16_000, 44_100])
-def test_the_face_keeps_to_the_sound_that_the_mixer_puts_out(rate, tmp_path):
+def face_against_mixer(rate: int, folder: Path) -> dict[str, float]:
+    """Skew between the face on the mesh and the sound that the mixer puts out, in ms, with the engine's counters."""
+    folder.mkdir()
     weights = np.zeros((6 * FPS, 52), np.float32)
     weights[:, INDEX["jawOpen"]] = saw(6, FPS)
     face = FaceChunk(weights, np.zeros((len(weights), 3), np.float32), FPS)
     sound = AudioChunk(1.8 * saw(6, rate) - 0.9, rate)
-    recording = tmp_path / "mixed.wav"
-    with served() as (bridge, viewer), playing(viewer.port, tmp_path, 9, ("jawOpen",), RECORD=recording) as running:
+    recording = folder / "mixed.wav"
+    with served() as (bridge, viewer), playing(viewer.port, folder, 9, ("jawOpen",), RECORD=recording) as running:
         running.until("MISSING")
         replay(bridge, face, sound)
         running.until("DONE")
         running.finish()
     ahead = 1000 * skews(running, recording)
-    figures = stats(running)
     p50, p99 = np.percentile(np.abs(ahead), [50, 99])
-    print(json.dumps({"rate": rate, "pictures": len(ahead), "skew_p50_ms": round(p50, 2), "skew_p99_ms": round(p99, 2),
-                      "underruns": figures["underruns"], "late_frames": figures["late_frames"]}))  # fmt: skip
-    # within 10 ms on a machine that has time; the engine's silent output has no buffer, so that a busy one shows
-    assert len(ahead) > 60 and p50 < 5 and p99 < 30
     jumps = np.flatnonzero(np.abs(np.diff(soundfile.read(recording)[0][:, 0])) > 0.02)
-    clicks = 1 + int((np.diff(jumps) > rate / 100).sum())
-    assert clicks == 4 + 2 * figures["underruns"], "the begin, the end, and two of the saw's own: pieces join smoothly"
+    counted = {name: stats(running)[name] for name in ("underruns", "late_frames")}
+    return {"rate": rate, "pictures": len(ahead), "skew_p50_ms": round(p50, 2), "skew_p99_ms": round(p99, 2),
+            "clicks": 1 + int((np.diff(jumps) > rate / 100).sum()), **counted}  # fmt: skip
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("rate", [16_000, 44_100])
+def test_the_face_keeps_to_the_sound_that_the_mixer_puts_out(rate, tmp_path):
+    """Within 10 ms; once more where the machine is busy, as the engine's silent output has no buffer."""
+    for attempt in range(2):
+        figures = face_against_mixer(rate, tmp_path / str(attempt))
+        print(json.dumps(figures))
+        if figures["skew_p99_ms"] <= 10:
+            break
+    assert figures["pictures"] > 60 and figures["skew_p50_ms"] <= 5 and figures["skew_p99_ms"] <= 10
+    whole = 4 + 2 * figures["underruns"]
+    assert figures["clicks"] == whole, "the begin, the end, and two of the saw's own: pieces join smoothly"
 
 
 def test_a_bridge_that_dies_and_comes_back_is_found_again(tmp_path):
@@ -217,6 +227,82 @@ def test_an_interruption_silences_the_mixer_and_brings_the_face_to_rest(tmp_path
     assert all_rows[at - 5]["shown"]["jawOpen"] == pytest.approx(0.8, abs=1e-3)
     assert all_rows[-1]["shown"]["jawOpen"] == 0
     assert 0 < asked[0] < 3 * NANOSECONDS
+
+
+SMILE = ("mouthSmileLeft", "mouthSmileRight")
+EYES = tuple(name for name in BLENDSHAPES if name.startswith(("eyeBlink", "eyeLook")))
+
+
+def smiling(frames: int, jaw: float, start: int = 0) -> FaceChunk:
+    """Frames that smile with the eyes half shut, the head turned, and the jaw open in all but the last five."""
+    weights = np.zeros((frames, 52), np.float32)
+    weights[:, [INDEX[name] for name in SMILE]] = 0.3
+    weights[:, [INDEX["eyeBlinkLeft"], INDEX["eyeLookUpLeft"]]] = 0.4
+    weights[:-5, INDEX["jawOpen"]] = jaw
+    return FaceChunk(weights, np.full((frames, 3), 0.1, np.float32), FPS, start)
+
+
+def test_a_face_rests_as_the_style_does_and_not_in_the_middle_of_a_word(tmp_path):
+    """The smile of the end stays, the eyes' own values do not; what breaks off with an open mouth changes nothing."""
+    sound = AudioChunk(np.zeros(RATE, np.float32), RATE)
+    shapes = ("jawOpen", *SMILE, "eyeBlinkLeft", "eyeLookUpLeft")
+    with served() as (bridge, viewer), playing(viewer.port, tmp_path, 9, shapes, IDLE="off") as running:
+        running.until("MISSING")
+        replay(bridge, smiling(FPS, 0.6), sound)
+        time.sleep(1.6)
+        first = rows(running)[-1]
+        clock = Clock(time.time_ns() + 200_000_000)
+        bridge.publish_event("start", clock.epoch_ns)
+        grin = smiling(FPS, 0.6)
+        grin.weights[:, [INDEX[name] for name in SMILE]] = 0.9
+        grin.weights[:, INDEX["jawOpen"]] = 0.6
+        bridge.publish_face(grin, clock)
+        bridge.publish_event("end", clock.pts_ns(FPS, FPS))
+        running.until("DONE")
+        running.finish()
+    wanted = dict.fromkeys(shapes, 0.0) | dict.fromkeys(SMILE, 0.3)
+    still = np.array(rows(running)[0]["head"])
+    for row in (first, rows(running)[-1]):
+        assert not row["speaking"] and row["shown"] == pytest.approx(wanted, abs=1e-3)
+        turn = head_rotations(np.full((1, 3), 0.1))[0]
+        np.testing.assert_allclose(rotated(turn, still), row["head"], atol=2e-3)
+    assert any(row["shown"]["mouthSmileLeft"] > 0.8 for row in rows(running)), "the second was shown"
+    smiles = [row["shown"]["mouthSmileLeft"] for row in rows(running)]
+    assert max(a - b for a, b in zip(smiles, smiles[1:], strict=False)) < 0.35, "it eases there"
+
+
+def test_who_joins_late_finds_the_resting_face_of_the_style(tmp_path):
+    with served() as (bridge, viewer):
+        clock = Clock(time.time_ns() - 20 * NANOSECONDS)
+        bridge.publish_event("start", clock.epoch_ns)
+        bridge.publish_face(smiling(FPS, 0.6), clock)
+        bridge.publish_event("end", clock.pts_ns(FPS, FPS))
+        with playing(viewer.port, tmp_path, 4, ("jawOpen", *SMILE)) as running:
+            running.until("DONE")
+            running.finish()
+    last = rows(running)[-1]
+    assert not last["speaking"] and last["shown"] == pytest.approx({"jawOpen": 0.0} | dict.fromkeys(SMILE, 0.3))
+
+
+@pytest.mark.slow
+def test_a_face_that_nobody_speaks_through_blinks_and_looks_around(tmp_path):
+    """Blinks of the web viewer's length and spacing, both eyes alike; and a glance never leaves the middle far."""
+    with served() as (_, viewer), playing(viewer.port, tmp_path, 25, EYES) as running:
+        running.until("DONE", 60)
+        running.finish()
+    all_rows = [row for row in rows(running) if row["shown"]]
+    at = np.array([row["ticks_ns"] / NANOSECONDS for row in all_rows])
+    eyes = {name: np.array([row["shown"][name] for row in all_rows]) for name in EYES}
+    shut = eyes["eyeBlinkLeft"] > 0.05
+    begins, ends = np.flatnonzero(np.diff(shut.astype(int)) == 1), np.flatnonzero(np.diff(shut.astype(int)) == -1)
+    assert 4 <= len(begins) <= 13 and (eyes["eyeBlinkLeft"] == eyes["eyeBlinkRight"]).all()
+    lengths = at[ends] - at[begins][: len(ends)]
+    assert np.median(lengths) == pytest.approx(0.17, abs=0.05)
+    assert np.diff(at[begins]).min() > 0.2 and np.diff(at[begins]).max() < 6.2
+    across = eyes["eyeLookOutLeft"] - eyes["eyeLookInLeft"]
+    assert 0.02 < np.abs(across).max() <= 0.22 and (np.abs(across) < 1e-3).mean() > 0.2, "it looks away, and back"
+    np.testing.assert_allclose(across, eyes["eyeLookInRight"] - eyes["eyeLookOutRight"], atol=1e-6)
+    assert max(values.max() for name, values in eyes.items() if "Up" in name or "Down" in name) <= 0.132
 
 
 def test_nonsense_of_a_server_is_counted_and_what_is_good_still_works(tmp_path):

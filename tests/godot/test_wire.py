@@ -14,7 +14,7 @@ from toktalk_node.bridge import protocol
 from toktalk_node.face.arkit import BLENDSHAPES
 
 GOLDEN = Path(__file__).resolve().parents[1] / "bridge" / "golden"
-SHARED = ("msgpack.gd", "clock.gd", "wire.gd", "names.gd", "playout.gd")
+SHARED = ("msgpack.gd", "clock.gd", "wire.gd", "names.gd", "playout.gd", "idle.gd")
 REPLIES = {"hello": "HelloReply", "clock": "ClockReply", "interrupt": "InterruptReply", "set_style": "Done"}
 
 

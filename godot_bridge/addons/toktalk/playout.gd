@@ -16,6 +16,9 @@ const NEAR = 1000000000  # how far beyond its ends a piece of sound is the time
 const KEEP = 1000000000  # face kept behind what is heard
 const HOLD = 120000000  # how long the last frame holds before the face comes to rest
 const SETTLE = 220000000  # in which it does
+const AJAR = 0.1  # of jawOpen less mouthClose, beyond which no face is at rest
+const SHUT = 0.5  # of eyeBlinkLeft, likewise
+const MOST_TURNS = 256
 const AHEAD = 600000000000  # a face further ahead of its time is refused
 const MOST_AT_ONCE = 2048  # samples that are resampled in one picture
 const MOST_SINCE = 0.1  # s between two questions of an output
@@ -37,6 +40,8 @@ var late_frames = 0  # arrived after their time
 var underruns = 0  # sound came too late and was heard later
 var overflows = 0  # messages refused because too much waits
 var frame_pts = null  # pts of the frame that was shown last
+var names = []  # of the weights
+var resting = null  # the face at rest, where the stream came to its end in one: [weights, head]
 
 # Sound still to be written: [index on the line, its length there, tail and samples, their rate, first].
 var _waiting = []
@@ -46,6 +51,8 @@ var _tail = []  # the last samples that came, and the rate that they had
 var _tail_rate = 0
 var _frames = []  # [pts, step, weights, head] by pts
 var _still = null  # the face until a frame comes: [weights, head]
+var _over = false  # the last utterance has ended
+var _turns = []  # begins and ends whose instant was not heard yet: [pts, whether it is an end]
 var _jitter = JITTER
 var _heard = null  # [sample, ticks] of the last estimate
 
@@ -85,6 +92,8 @@ func face(message, now, heard):
 		if at + step < heard:
 			late_frames += 1
 		_insert([at, step, weights, head])
+		if _over and _turns.size() == 0 and k == message["count"] - 1:
+			_settle(weights, head)
 	frames_taken += message["count"]
 
 
@@ -232,6 +241,9 @@ func pts_of(index, now):
 func cut(pts):
 	while _frames.size() > 0 and _frames[_frames.size() - 1][0] >= pts:
 		_frames.pop_back()
+	while _turns.size() > 0 and _turns[_turns.size() - 1][0] >= pts:
+		_turns.pop_back()
+	_over = true
 	var kept = []
 	for piece in _pieces:
 		if piece[1] + piece[2] * SECOND / rate <= pts:
@@ -261,26 +273,78 @@ func clear():
 	restart(rate)
 	_frames = []
 	_still = null
+	_turns = []
+	_over = false
+	resting = null
 	_jitter = JITTER
 	epoch_ns = null
 
 
-# The face to show until a frame comes.
-func still(message):
-	if _frames.size() == 0 and message["count"] > 0:
-		_still = [message["weights"], message["head"]]
+# The face to show until a frame comes; `ended`: the stream came to its end in it.
+func still(message, ended):
+	if _frames.size() > 0 or message["count"] == 0:
+		return
+	var last = (message["count"] - 1) * message["width"]
+	var weights = _slice(message["weights"], last, message["width"])
+	var angles = _slice(message["head"], 3 * (message["count"] - 1), 3)
+	_over = ended
+	_still = null if ended and _settle(weights, angles) else [weights, angles]
+
+
+# An utterance begins or ends at `pts`.
+func turn(pts, is_end):
+	if _turns.size() >= MOST_TURNS:
+		_turns.pop_front()
+		overflows += 1
+	_turns.append([pts, is_end])
+
+
+# The last frame of what ended is the face at rest, as the style has it, if lips and eyes are at ease in it.
+func _settle(weights, angles):
+	if _weight(weights, "jawOpen") - _weight(weights, "mouthClose") > AJAR or _weight(weights, "eyeBlinkLeft") > SHUT:
+		return false
+	resting = [weights.duplicate(), angles]
+	for i in range(names.size()):
+		if names[i].begins_with("eyeBlink") or names[i].begins_with("eyeLook"):
+			resting[0][i] = 0.0  # the eyes have a life of their own
+	return true
+
+
+func _weight(weights, name):
+	var place = names.find(name)
+	return weights[place] if place >= 0 else 0.0
+
+
+func _slice(values, first, count):
+	var out = []
+	for i in range(first, first + count):
+		out.append(values[i])
+	return out
+
+
+# The begins and ends that are heard by `pts`.
+func _turn_until(pts):
+	while _turns.size() > 0 and _turns[0][0] <= pts:
+		var turned = _turns.pop_front()
+		_over = turned[1]
+		var k = _frames.size() - 1
+		while k >= 0 and _frames[k][0] >= turned[0]:
+			k -= 1
+		if _over and k >= 0:
+			_settle(_frames[k][2], _frames[k][3])
 
 
 # Write weights and angles of `pts` into the arrays; whether the stream has a face then. They ease to rest after the
-# last frame.
+# last frame: to the face that the stream came to its end in, or to none.
 func pose(pts, weights, head):
+	_turn_until(pts)
 	var k = _frames.size() - 1
 	while k >= 0 and _frames[k][0] > pts:
 		k -= 1
 	if k < 0:
 		if _still != null and _frames.size() == 0:
-			_mix(weights, _still[0], _still[0], 0.0, 1.0)
-			_mix(head, _still[1], _still[1], 0.0, 1.0)
+			_mix(weights, _still[0], _still[0], 0.0)
+			_mix(head, _still[1], _still[1], 0.0)
 			return true
 		return _rest(weights, head)
 	var frame = _frames[k]
@@ -288,15 +352,16 @@ func pose(pts, weights, head):
 	if k + 1 < _frames.size() and _frames[k + 1][0] - frame[0] <= 3 * frame[1]:
 		var next = _frames[k + 1]
 		var way = float(pts - frame[0]) / (next[0] - frame[0])
-		_mix(weights, frame[2], next[2], way, 1.0)
-		_mix(head, frame[3], next[3], way, 1.0)
+		_mix(weights, frame[2], next[2], way)
+		_mix(head, frame[3], next[3], way)
 		return true
 	var past = clamp(float(pts - frame[0] - frame[1] - HOLD) / SETTLE, 0.0, 1.0)
 	if past == 1.0:
 		return _rest(weights, head)
-	var share = 1.0 - past * past * (3.0 - 2.0 * past)
-	_mix(weights, frame[2], frame[2], 0.0, share)
-	_mix(head, frame[3], frame[3], 0.0, share)
+	var share = past * past * (3.0 - 2.0 * past)
+	_rest(weights, head)
+	_mix(weights, frame[2], weights, share)
+	_mix(head, frame[3], head, share)
 	return true
 
 
@@ -311,11 +376,12 @@ func _insert(frame):
 
 
 func _rest(weights, head):
-	_mix(weights, [], [], 0.0, 0.0)
-	_mix(head, [], [], 0.0, 0.0)
+	var rest = [[], []] if resting == null else resting
+	_mix(weights, rest[0], rest[0], 0.0)
+	_mix(head, rest[1], rest[1], 0.0)
 	return false
 
 
-func _mix(out, a, b, way, share):
+func _mix(out, a, b, way):
 	for i in range(out.size()):
-		out[i] = share * (a[i] + way * (b[i] - a[i])) if i < a.size() and i < b.size() else 0.0
+		out[i] = a[i] + way * (b[i] - a[i]) if i < a.size() and i < b.size() else 0.0

@@ -74,6 +74,7 @@ func _init():
 	model.add_child(head)
 	get_root().add_child(model)
 	_face.url = OS.get_environment("URL")
+	_face.idle = OS.get_environment("IDLE") != "off"
 	for kind in ["bridge_found", "bridge_lost"]:
 		_face.connect(kind, self, "_said", [kind])
 	_face.connect("names_missing", self, "_missing")

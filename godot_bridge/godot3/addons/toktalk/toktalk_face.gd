@@ -16,6 +16,7 @@ const Wire = preload("wire.gd")
 const ClockFilter = preload("clock.gd")
 const Playout = preload("playout.gd")
 const Names = preload("names.gd")
+const Idle = preload("idle.gd")
 
 const AHEAD = 0.2  # s of sound kept in the engine while the stream speaks
 const IDLE_AHEAD = 0.05  # s of silence otherwise: what sound that begins waits at most
@@ -28,7 +29,7 @@ const FIRST_RETRY = 0.1  # s
 const LAST_RETRY = 2.0
 const TIMEOUT = 5.0  # s to connect
 
-# Where `toktalk demo` or the node's viewer serves its page, with /ws.
+# Where `toktalk web`, `toktalk demo` or the node's viewer serves its page, with /ws.
 export var url = "ws://127.0.0.1:8765/ws"
 # Which stream to follow; the first one that the bridge names when empty.
 export var stream = ""
@@ -40,6 +41,8 @@ export var head_bone = ""
 # Whether to play the sound. Without it the face keeps to the bridge's clock.
 export var sound = true
 export var bus = "Master"
+# Whether the eyes blink and look around a little while nobody speaks.
+export var idle = true
 
 var wire = Wire.new()
 var clock = ClockFilter.new()
@@ -65,6 +68,7 @@ var _since_clock = 0.0
 var _exchanges = 0  # that are due at once
 var _asked = {}  # id of a clock request -> when it was sent, ns
 var _bridge = ""
+var _idle = Idle.new()
 var _player = null
 var _playback = null
 var _capacity = 0
@@ -94,6 +98,10 @@ func _process(delta):
 	heard_at_ns = _ticks()
 	heard_ns = playout.pts_of(_heard_index(), heard_at_ns + clock.offset_ns)
 	speaking = playout.pose(heard_ns, weights, angles)
+	if speaking:
+		_idle.rouse(heard_at_ns * 1e-9)
+	elif idle:
+		_idle.apply(heard_at_ns * 1e-9, weights)
 	_apply()
 
 
@@ -333,10 +341,12 @@ func _hello(body):
 		weights = []
 		for _i in range(names.size()):
 			weights.append(0.0)
+		playout.names = names
+		_idle.bind(names)
 		bind_model()
 	for info in body["streams"]:
 		if _follows(info["name"]) and info["face"] != null and info["face"]["width"] == names.size():
-			playout.still(info["face"])
+			playout.still(info["face"], info["speaking"] != null and not info["speaking"])
 
 
 # Whether `name` is the stream that this node follows; the first one that comes is, where none was named.
@@ -372,6 +382,8 @@ func _published(message):
 
 func _event(body):
 	match body["kind"]:
+		"start", "end":
+			playout.turn(body["pts_ns"], body["kind"] == "end")
 		"interrupted":
 			if playout.cut(body["pts_ns"]):
 				_start_output()
