@@ -2,32 +2,36 @@
 
     ros2 launch toktalk_node microphone.launch.py
     ros2 launch toktalk_node microphone.launch.py device:=USB style:=lively
+    ros2 launch toktalk_node microphone.launch.py host:=0.0.0.0   # phones and other machines get the face as well
 """
 
 from ament_index_python.packages import get_package_share_path
-from launch import LaunchDescription
-from launch.actions import DeclareLaunchArgument
+from launch import LaunchContext, LaunchDescription
 from launch.substitutions import LaunchConfiguration
-from launch_ros.parameter_descriptions import ParameterValue
+from launch_ros.actions import LifecycleNode
 
-from toktalk_node.nodes.launching import STYLE, bring_up, lifecycle_node
+from toktalk_node.nodes.launching import BRIDGE, STYLE, declared, given, lifecycle_node, nodes
 
 CONFIG = get_package_share_path("toktalk_node") / "config" / "toktalk.yaml"
+ARGUMENTS = {
+    "config": (str(CONFIG), "Parameter file of all nodes."),
+    "device": ("", "Number or part of the microphone's name; empty: that of config."),
+    **STYLE,
+    **BRIDGE,
+}
+
+
+def make(context: LaunchContext) -> list[LifecycleNode]:
+    """The bridge, the decoder and the microphone, in this order."""
+    config = LaunchConfiguration("config")
+    microphone = {"source": "microphone", **given(context, device=str)}
+    return [
+        lifecycle_node("bridge_node", "bridge", [config, given(context, host=str, viewer_port=int)]),
+        lifecycle_node("toktalk_node", "toktalk", [config, given(context, style=str)]),
+        lifecycle_node("speech_source_node", "speech_source", [config, microphone]),
+    ]
 
 
 def generate_launch_description() -> LaunchDescription:
-    """The bridge, the decoder and the microphone, in this order."""
-    config = LaunchConfiguration("config")
-    style = {"style": ParameterValue(LaunchConfiguration("style"), value_type=str)}
-    microphone = {"source": "microphone", "device": ParameterValue(LaunchConfiguration("device"), value_type=str)}
-    nodes = [
-        lifecycle_node("bridge_node", "bridge", [config]),
-        lifecycle_node("toktalk_node", "toktalk", [config, style]),
-        lifecycle_node("speech_source_node", "speech_source", [config, microphone]),
-    ]
-    arguments = [
-        DeclareLaunchArgument("config", default_value=str(CONFIG), description="Parameter file of all nodes."),
-        DeclareLaunchArgument("style", default_value="", description=STYLE),
-        DeclareLaunchArgument("device", default_value="", description="Number or part of the microphone's name."),
-    ]
-    return LaunchDescription([*arguments, *bring_up(nodes)])
+    """The nodes of `make`, each brought up once the one before it is active."""
+    return LaunchDescription([*declared(ARGUMENTS), nodes(make)])

@@ -7,46 +7,37 @@ ros2 launch toktalk_node robot_face.launch.py speaks:=false                     
 """
 
 from ament_index_python.packages import get_package_share_path
-from launch import LaunchDescription
-from launch.actions import DeclareLaunchArgument, IncludeLaunchDescription
+from launch import LaunchContext, LaunchDescription
+from launch.actions import IncludeLaunchDescription
 from launch.conditions import IfCondition
 from launch.launch_description_sources import PythonLaunchDescriptionSource
 from launch.substitutions import LaunchConfiguration
-from launch_ros.parameter_descriptions import ParameterValue
+from launch_ros.actions import LifecycleNode
 
-from toktalk_node.nodes.launching import bring_up, lifecycle_node
+from toktalk_node.nodes.launching import declared, given, lifecycle_node, nodes
 
 SHARE = get_package_share_path("toktalk_node")
-ARGUMENTS: dict[str, tuple[type, str, str]] = {
-    "map": (str, "head12", "Robot's map: the path of a YAML file, or head12, jaw2 or leds."),
-    "trajectory": (bool, "false", "Publish trajectories for ros2_control's joint_trajectory_controller."),
-    "controller": (str, "face_controller", "Name of that controller."),
-    "joint_states": (bool, "true", "Publish positions on joint_states."),
-    "measured": (str, "", "Topic of measured joint positions to start from."),
+ARGUMENTS = {
+    "map": ("head12", "Robot's map: the path of a YAML file, or head12, jaw2 or leds."),
+    "trajectory": ("", "true: publish trajectories for ros2_control's joint_trajectory_controller."),
+    "controller": ("", "Name of that controller; empty: that of robot_config (face_controller)."),
+    "joint_states": ("", "false: do not publish positions on joint_states."),
+    "measured": ("", "Topic of measured joint positions to start from."),
+    "robot_config": (str(SHARE / "config" / "robot_face.yaml"), "Parameter file of robot_face."),
+    "speaks": ("true", "Start the demo's graph as well."),
 }
 
 
+def make(context: LaunchContext) -> list[LifecycleNode]:
+    """The robot's face."""
+    chosen = given(context, map=str, trajectory=bool, controller=str, joint_states=bool, measured=str)
+    return [lifecycle_node("robot_face_node", "robot_face", [LaunchConfiguration("robot_config"), chosen])]
+
+
 def generate_launch_description() -> LaunchDescription:
-    """robot_face, and what `demo.launch.py` starts, whose arguments (text, source, wav ...) work here as well."""
-    chosen = {
-        name: ParameterValue(LaunchConfiguration(name), value_type=kind) for name, (kind, _, _) in ARGUMENTS.items()
-    }
-    robot = lifecycle_node("robot_face_node", "robot_face", [LaunchConfiguration("robot_config"), chosen])
+    """robot_face, and what `demo.launch.py` starts, whose arguments (text, source, host ...) work here as well."""
     demo = IncludeLaunchDescription(
         PythonLaunchDescriptionSource(str(SHARE / "launch" / "demo.launch.py")),
         condition=IfCondition(LaunchConfiguration("speaks")),
     )
-    arguments = [
-        DeclareLaunchArgument(name, default_value=default, description=description)
-        for name, (_, default, description) in ARGUMENTS.items()
-    ]
-    config = str(SHARE / "config" / "robot_face.yaml")
-    return LaunchDescription(
-        [
-            *arguments,
-            DeclareLaunchArgument("robot_config", default_value=config, description="Parameter file of robot_face."),
-            DeclareLaunchArgument("speaks", default_value="true", description="Start the demo's graph as well."),
-            *bring_up([robot]),
-            demo,
-        ]
-    )
+    return LaunchDescription([*declared(ARGUMENTS), nodes(make), demo])

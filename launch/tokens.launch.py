@@ -5,34 +5,34 @@
 """
 
 from ament_index_python.packages import get_package_share_path
-from launch import LaunchDescription
-from launch.actions import DeclareLaunchArgument
+from launch import LaunchContext, LaunchDescription
 from launch.substitutions import LaunchConfiguration
-from launch_ros.parameter_descriptions import ParameterValue
+from launch_ros.actions import LifecycleNode
 
-from toktalk_node.nodes.launching import STYLE, bring_up, lifecycle_node
+from toktalk_node.nodes.launching import BRIDGE, STYLE, declared, given, lifecycle_node, nodes
 
 CONFIG = get_package_share_path("toktalk_node") / "config" / "toktalk.yaml"
 ARGUMENTS = {
     "config": (str(CONFIG), "Parameter file of all nodes."),
     "tokens": ("tokens", "Topic of the tokens."),
     "audio": ("audio", "Topic of the sound."),
-    "audio_type": ("toktalk_msgs/msg/AudioFrame", "Message type of the sound."),
-    "style": ("", STYLE),
+    "audio_type": ("", "Message type of the sound; empty: that of config."),
+    **STYLE,
+    **BRIDGE,
 }
 
 
-def generate_launch_description() -> LaunchDescription:
+def make(context: LaunchContext) -> list[LifecycleNode]:
     """The bridge and the decoder, in this order."""
     config = LaunchConfiguration("config")
-    chosen = {name: ParameterValue(LaunchConfiguration(name), value_type=str) for name in ("audio_type", "style")}
+    chosen = given(context, audio_type=str, style=str)
     remappings = [(name, LaunchConfiguration(name)) for name in ("tokens", "audio")]
-    nodes = [
-        lifecycle_node("bridge_node", "bridge", [config]),
+    return [
+        lifecycle_node("bridge_node", "bridge", [config, given(context, host=str, viewer_port=int)]),
         lifecycle_node("toktalk_node", "toktalk", [config, chosen], remappings=remappings),
     ]
-    arguments = [
-        DeclareLaunchArgument(name, default_value=default, description=description)
-        for name, (default, description) in ARGUMENTS.items()
-    ]
-    return LaunchDescription([*arguments, *bring_up(nodes)])
+
+
+def generate_launch_description() -> LaunchDescription:
+    """The nodes of `make`, each brought up once the one before it is active."""
+    return LaunchDescription([*declared(ARGUMENTS), nodes(make)])

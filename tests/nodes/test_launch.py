@@ -7,8 +7,9 @@ import subprocess
 import sys
 import time
 from array import array
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +21,7 @@ pytest.importorskip("rclpy")
 pytest.importorskip("colcon_core")
 import soundfile  # noqa: E402
 from sensor_msgs.msg import JointState  # noqa: E402
-from toktalk_msgs.msg import AudioTokens, BlendShapes  # noqa: E402
+from toktalk_msgs.msg import AudioTokens, BlendShapes, FaceEvent  # noqa: E402
 
 from tests.nodes.graph import DOMAIN, Graph  # noqa: E402
 from tests.speech import pulse  # noqa: E402
@@ -78,12 +79,26 @@ def config(tmp_path: Path) -> Path:
     return path
 
 
-@contextmanager
-def launched(env: dict[str, str], *arguments: str, nodes: int) -> Iterator[Callable[[], bool]]:
-    """`ros2 launch toktalk_node ARGUMENTS`, and a Ctrl-C at the end that must leave no process.
+@dataclass
+class Launched:
+    """A launch that runs."""
 
-    Gives what tells whether it ended by itself.
-    """
+    process: subprocess.Popen
+
+    def ended(self) -> bool:
+        """Whether it ended by itself."""
+        return self.process.poll() is not None
+
+    def hosts(self) -> set[str]:
+        """Addresses at which its processes take connections."""
+        family = psutil.Process(self.process.pid).children(recursive=True)
+        sockets = [socket for process in family for socket in process.net_connections("tcp")]
+        return {socket.laddr.ip for socket in sockets if socket.status == psutil.CONN_LISTEN}
+
+
+@contextmanager
+def launched(env: dict[str, str], *arguments: str, nodes: int) -> Iterator[Launched]:
+    """`ros2 launch toktalk_node ARGUMENTS`, and a Ctrl-C at the end that must leave no process."""
     log = Path(env["ROS_LOG_DIR"]) / "launch.txt"
     log.parent.mkdir(exist_ok=True)
     with log.open("w") as output:
@@ -91,7 +106,7 @@ def launched(env: dict[str, str], *arguments: str, nodes: int) -> Iterator[Calla
             [ROS2, "launch", "toktalk_node", *arguments], env=env, stdout=output, stderr=subprocess.STDOUT
         )
     try:
-        yield lambda: process.poll() is not None
+        yield Launched(process)
         family = psutil.Process(process.pid).children(recursive=True)
         assert len(family) >= nodes, log.read_text()
         process.send_signal(signal.SIGINT)
@@ -120,9 +135,10 @@ def speaks(graph: Graph) -> bool:
 def test_the_demo_speaks_a_recording(installed, graph: Graph, config: Path, tmp_path: Path) -> None:
     soundfile.write(tmp_path / "speech.wav", speech(24_000), 24_000)
     env = installed | {"ROS_LOG_DIR": str(tmp_path / "log")}
-    arguments = ("demo.launch.py", f"config:={config}", "viewer_port:=0", "source:=wav", f"wav:={tmp_path}/speech.wav")
-    with launched(env, *arguments, nodes=3) as ended:
-        graph.wait(lambda: ended() or speaks(graph), 120, "the face does not speak")
+    arguments = ("demo.launch.py", f"config:={config}", "host:=0.0.0.0", "source:=wav", f"wav:={tmp_path}/speech.wav")
+    with launched(env, *arguments, nodes=3) as demo:
+        graph.wait(lambda: demo.ended() or speaks(graph), 120, "the face does not speak")
+        assert demo.hosts() == {"0.0.0.0"}, "bridge and viewer are for other machines"
 
 
 @pytest.mark.skipif(not pulse.available(), reason="needs pulseaudio, pulseaudio-utils and libasound2-plugins")
@@ -131,11 +147,12 @@ def test_the_microphone_moves_the_face(installed, graph: Graph, config: Path, tm
     with pulse.PulseServer(tmp_path) as server:
         sound = {name: value for name, value in server.env.items() if os.environ.get(name) != value}
         env = installed | sound | {"ROS_LOG_DIR": str(tmp_path / "log")}
-        with launched(env, "microphone.launch.py", f"config:={config}", nodes=3) as ended:
-            graph.wait(lambda: ended() or graph.listener.faces, 120, "no frames of the microphone's silence")
+        with launched(env, "microphone.launch.py", f"config:={config}", nodes=3) as avatar:
+            graph.wait(lambda: avatar.ended() or graph.listener.faces, 120, "no frames of the microphone's silence")
             player = server.play(tmp_path / "speech.wav")
             graph.wait(lambda: speaks(graph), 60, "the face does not follow the microphone")
             player.wait(20)
+            assert avatar.hosts() == {"127.0.0.1"}
 
 
 def test_tokens_of_another_topic_move_the_face(installed, graph: Graph, config: Path, tmp_path: Path) -> None:
@@ -143,8 +160,8 @@ def test_tokens_of_another_topic_move_the_face(installed, graph: Graph, config: 
     ids = np.concatenate([stream.push(speech(16_000)), stream.finish()])
     publisher = graph.listener.create_publisher(AudioTokens, "/llm/tokens", STREAM_QOS)
     env = installed | {"ROS_LOG_DIR": str(tmp_path / "log")}
-    with launched(env, "tokens.launch.py", f"config:={config}", "tokens:=/llm/tokens", nodes=2) as ended:
-        graph.wait(lambda: ended() or publisher.get_subscription_count(), 120, "nobody listens to the tokens")
+    with launched(env, "tokens.launch.py", f"config:={config}", "tokens:=/llm/tokens", nodes=2) as avatar:
+        graph.wait(lambda: avatar.ended() or publisher.get_subscription_count(), 120, "nobody listens to the tokens")
         graph.wait(lambda: "toktalk" in graph.listener.status, 60, "the decoder is not active")
         for start in range(0, len(ids), 10):
             part = ids[start : start + 10]
@@ -162,8 +179,29 @@ def test_a_robots_jaw_moves_with_the_speech(installed, graph: Graph, config: Pat
     came: list[JointState] = []
     graph.listener.create_subscription(JointState, "joint_states", came.append, 10)
     env = installed | {"ROS_LOG_DIR": str(tmp_path / "log")}
-    arguments = ("robot_face.launch.py", "map:=jaw2", f"config:={config}", "viewer_port:=0", "source:=wav",
+    arguments = ("robot_face.launch.py", "map:=jaw2", f"config:={config}", "host:=0.0.0.0", "source:=wav",
                  f"wav:={tmp_path}/speech.wav")  # fmt: skip
-    with launched(env, *arguments, nodes=4) as ended:
-        graph.wait(lambda: ended() or any(m.position[0] > 0.05 for m in came), 120, "the jaw does not move")
-        assert came[-1].name == ["jaw", "lips"]
+    with launched(env, *arguments, nodes=4) as robot:
+        graph.wait(lambda: robot.ended() or any(m.position[0] > 0.05 for m in came), 120, "the jaw does not move")
+        assert came[-1].name == ["jaw", "lips"] and robot.hosts() == {"0.0.0.0"}
+
+
+def test_several_faces_speak_each_in_a_namespace_of_its_own(installed, graph: Graph, config: Path, tmp_path) -> None:
+    config.write_text(config.read_text().replace("playout_delay: 0.4", "playout_delay: 3.0"))
+    came: dict[str, list[BlendShapes]] = {"ada": [], "bob": []}
+    begun: dict[str, list[FaceEvent]] = {"ada": [], "bob": []}
+    for name in came:
+        graph.listener.create_subscription(BlendShapes, f"{name}/face/blendshapes", came[name].append, STREAM_QOS)
+        graph.listener.create_subscription(FaceEvent, f"{name}/face/events", begun[name].append, STREAM_QOS)
+    env = installed | {"ROS_LOG_DIR": str(tmp_path / "log")}
+    arguments = ("faces.launch.py", f"config:={config}", "text:=My papa is called {name}.", "repeat_after:=1.0")
+
+    def speak() -> bool:
+        return all(m and max(f.weights[BlendShapes.JAW_OPEN] for f in m) > 0.1 for m in came.values())
+
+    with launched(env, *arguments, nodes=5) as faces:
+        graph.wait(lambda: faces.ended() or speak(), 180, "not both faces speak")
+        assert {name: events[0].text for name, events in begun.items()} == {
+            name: f"My papa is called {name}." for name in came
+        }
+        assert "bridge" in graph.listener.status
