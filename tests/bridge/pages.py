@@ -15,6 +15,28 @@ from toktalk_node.signals import Clock, FaceChunk
 
 FPS = 50
 RATE = 16000
+WATCH = """
+    window.made = { sockets: [], contexts: [], gl: new Set(), beats: new Set(), frames: 0 };
+    window.WebSocket = class extends WebSocket { constructor(...a) { super(...a); made.sockets.push(this); } };
+    window.AudioContext = class extends AudioContext { constructor(...a) { super(...a); made.contexts.push(this); } };
+    const { getContext } = HTMLCanvasElement.prototype;
+    HTMLCanvasElement.prototype.getContext = function (kind, ...a) {
+      const context = getContext.call(this, kind, ...a);
+      if (/webgl/.test(kind) && context) made.gl.add(context);
+      return context;
+    };
+    const { setInterval: begin, clearInterval: end, requestAnimationFrame: next } = window;
+    window.setInterval = (...a) => { const id = begin(...a); made.beats.add(id); return id; };
+    window.clearInterval = (id) => { made.beats.delete(id); end(id); };
+    window.requestAnimationFrame = (work) => next((now) => { made.frames++; work(now); });
+"""
+"""What a page made: for `open_page(before=WATCH)`; `made` is then its window's."""
+
+
+def page_of(*faces: str) -> bytes:
+    """A page of somebody else that embeds faces by one script tag."""
+    body = "".join(faces)
+    return f"<!doctype html><title>x</title><link rel=icon href=data:,>{body}".encode()
 
 
 def steady(seconds: float, head: tuple[float, float, float] = (0, 0, 0), **weights: float) -> FaceChunk:

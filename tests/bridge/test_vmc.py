@@ -1,9 +1,11 @@
 """VMC over real UDP sockets, read by python-osc's own server."""
 
+import json
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -143,6 +145,14 @@ def test_the_head_turns_in_unity_axes():
     assert up[1] > 0
     ear = matrix(*head_share(np.array([0, 0, 0.3]), 1.0)) @ [-1, 0, 0]
     assert ear[1] < 0, "who leans to the left brings the left ear down"
+
+
+def test_presets_are_those_that_the_page_shows():
+    """The cases that bind the page's mapping as well (tests/bridge/test_avatars.py)."""
+    for case in json.loads(Path(__file__).with_name("vrm_presets.json").read_text()):
+        for names in ("vrm0", "vrm1"):
+            wanted = [case["presets"].get(name, 0.0) for name in NAMES["vrm1"]]
+            assert list(shapes(names, **case["weights"]).values()) == pytest.approx(wanted, abs=1e-5), case["why"]
 
 
 def test_vowels_shut_lips_and_blinks_of_avatars_without_perfect_sync():

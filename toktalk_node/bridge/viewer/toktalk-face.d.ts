@@ -74,6 +74,7 @@ export class TokTalkFace extends HTMLElement {
   readonly missing: string[];
   readonly streams: string[];
   readonly speakingStyle: string;
+  readonly styles: string[];
   readonly weights: Float32Array;
   readonly head: Float32Array;
   readonly time: number;

@@ -1,1 +1,1 @@
-import{a as f}from"./chunk-3IZ5NBDE.js";import{b as a,c as b,d as c,e as d,f as e}from"./chunk-L44IVUZG.js";import"./chunk-PVLIMD2Y.js";export{b as ProtocolError,f as TokTalkFace,a as VERSION,e as Wire,c as decode,d as encode};
+import{a as f}from"./chunk-CC3NRBQS.js";import{b as a,c as b,d as c,e as d,f as e}from"./chunk-REOLU6IZ.js";import"./chunk-ASCDGBVF.js";export{b as ProtocolError,f as TokTalkFace,a as VERSION,e as Wire,c as decode,d as encode};

@@ -38,53 +38,45 @@ export function match(names, targets) {
 }
 
 /** ARKit names that the standard expressions of VRM take into account. */
-export const PRESET_SOURCES = [
-  "jawOpen",
-  "mouthClose",
-  "mouthFunnel",
-  "mouthPucker",
-  "mouthSmileLeft",
-  "mouthSmileRight",
-  "mouthStretchLeft",
-  "mouthStretchRight",
-  "mouthDimpleLeft",
-  "mouthDimpleRight",
-  "mouthUpperUpLeft",
-  "mouthUpperUpRight",
-  "mouthLowerDownLeft",
-  "mouthLowerDownRight",
-  "eyeBlinkLeft",
-  "eyeBlinkRight",
-];
+export const PRESET_SOURCES = new Set(
+  BLENDSHAPES.filter((name) => /^(jawOpen|mouth(Close|Funnel|Pucker|Smile|Stretch)|eye(Blink|Look))/.test(name)),
+);
 
-const clamp = (v) => Math.min(Math.max(v, 0), 1);
+const OPEN = 0.5;
+const APART = 0.08;
+const FUNNEL = 0.4;
+const PUCKER = 0.6;
+const SPREAD = 0.25;
+const unit = (v) => Math.min(Math.max(v, 0), 1);
 
 /**
- * The standard expressions of VRM (aa ih ou ee oh, blinks) that show about what ARKit weights show; docs/web.md says
- * how. The five mouths add up to 1 at most.
+ * The standard expressions of VRM that show about what ARKit weights show: docs/vrm.md has the formulas, bridge/vmc.py
+ * the same ones. `blink` and what one eye is shut beyond it add up, as do the five mouths, to 1 at most.
  * @param {(name: string) => number} w weight of an ARKit name
  */
 export function presets(w) {
   const both = (name) => (w(`${name}Left`) + w(`${name}Right`)) / 2;
-  // half of a full jawOpen is a wide "ah" in speech
-  const open = clamp(2 * (w("jawOpen") - w("mouthClose")) + 0.5 * (both("mouthUpperUp") + both("mouthLowerDown")));
-  const funnel = w("mouthFunnel");
-  const pucker = w("mouthPucker");
-  const round = clamp(1.6 * Math.max(funnel, pucker));
-  const spread =
-    clamp(1.6 * Math.max(both("mouthStretch"), both("mouthDimple"), 0.8 * both("mouthSmile"))) * (1 - round);
-  const out = {
-    oh: round * open,
-    ou: round * (1 - open) * (1 - w("mouthClose")),
-    ee: spread * open * (1 - 0.5 * open),
-    ih: spread * (1 - open) * 0.6,
-    aa: open * (1 - round) * (1 - 0.7 * spread),
-    blinkLeft: w("eyeBlinkLeft"),
-    blinkRight: w("eyeBlinkRight"),
-    blink: 0,
+  const gap = w("jawOpen") - w("mouthClose");
+  const apart = unit(gap / APART);
+  const opening = unit(gap / OPEN);
+  const rounded = unit(Math.max(w("mouthFunnel") / FUNNEL, w("mouthPucker") / PUCKER));
+  const spread = unit((both("mouthStretch") + both("mouthSmile")) / 2 / SPREAD) * (1 - rounded);
+  const [left, right] = [w("eyeBlinkLeft"), w("eyeBlinkRight")];
+  const blink = Math.min(left, right);
+  const up = both("eyeLookUp") - both("eyeLookDown");
+  const aside = (w("eyeLookOutLeft") - w("eyeLookInLeft") + w("eyeLookInRight") - w("eyeLookOutRight")) / 2;
+  return {
+    aa: apart * (1 - rounded - spread) * opening,
+    ih: apart * spread * (1 - opening),
+    ou: apart * rounded * (1 - opening),
+    ee: apart * spread * opening,
+    oh: apart * rounded * opening,
+    blink,
+    blinkLeft: left - blink,
+    blinkRight: right - blink,
+    lookUp: unit(up),
+    lookDown: unit(-up),
+    lookLeft: unit(aside),
+    lookRight: unit(-aside),
   };
-  const mouths = ["aa", "ih", "ou", "ee", "oh"];
-  const sum = mouths.reduce((total, name) => total + out[name], 0);
-  if (sum > 1) for (const name of mouths) out[name] /= sum;
-  return out;
 }

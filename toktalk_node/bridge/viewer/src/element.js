@@ -160,6 +160,10 @@ export class TokTalkFace extends HTMLElement {
   get speakingStyle() {
     return this.#hub?.streams.get(this.stream)?.style ?? "";
   }
+  /** Names that `setStyle` takes, where the bridge tells them. */
+  get styles() {
+    return this.#hub?.styles ?? [];
+  }
   /** The weights that are shown now, by `names`; in place, copy what you keep. */
   get weights() {
     return this.#pose.weights;
@@ -324,11 +328,12 @@ export class TokTalkFace extends HTMLElement {
     this.#emit("streams", { streams: this.streams });
   }
 
-  /** Show the stream that is asked for, or the first that there is. */
+  /** Show the stream that is asked for, or the first that there is for as long as it is there. */
   #follow() {
     if (!this.#hub) return;
-    const name = this.getAttribute("stream") || this.#channel?.name || this.streams[0];
-    if (!name || name === this.#channel?.name) return;
+    const shown = this.#channel?.name;
+    const name = this.getAttribute("stream") || (this.#hub.streams.has(shown) ? shown : this.streams[0]);
+    if (!name || name === shown) return;
     if (this.#channel) this.#hub.hide(this.#channel, this);
     this.#skews = [];
     this.#channel = this.#hub.show(name, this);

@@ -151,13 +151,14 @@ export class Hub {
     this.streams = new Map();
     /** @type {string[]} */
     this.names = [];
-    this.reply = null;
+    /** @type {string[]} that the bridge offers */
+    this.styles = [];
     this.wire = new Wire(url, {
       hello: (reply) => {
         this.names = reply.names;
-        this.reply = reply;
-        for (const info of reply.streams) this.streams.set(info.name, info);
-        for (const face of this.faces) face.hello();
+        this.styles = reply.styles ?? [];
+        this.streams = new Map(reply.streams.map((info) => [info.name, info]));
+        this.announce();
       },
       state: (open) => {
         for (const face of this.faces) face.told(open ? "connect" : "disconnect");
@@ -173,8 +174,10 @@ export class Hub {
         const channel = this.channel(name);
         if (message.kind === "stream") Object.assign(this.streams.get(name) ?? {}, message.data);
         if (message.kind === "style") Object.assign(this.streams.get(name) ?? {}, { style: message.data.detail });
-        if (message.kind === "gone") this.streams.delete(name);
         channel?.event(message);
+        if (message.kind !== "gone") return;
+        this.streams.delete(name);
+        this.announce();
       },
     });
   }
@@ -184,9 +187,14 @@ export class Hub {
     if (!this.streams.has(name)) {
       if (this.streams.size >= MOST_STREAMS) return undefined;
       this.streams.set(name, { name });
-      for (const face of this.faces) face.hello();
+      this.announce();
     }
     return this.channels.get(name);
+  }
+
+  /** Other names, or other streams. */
+  announce() {
+    for (const face of this.faces) face.hello();
   }
 
   /** `face` shows the stream `name` from now on. */

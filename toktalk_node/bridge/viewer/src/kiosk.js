@@ -1,10 +1,12 @@
-// The page /screen: nothing but a drawn face. What the address says after ? goes to the element: stream, features,
-// muted, kind and avatar as attributes, the rest as colours: /screen?eye=ffd76a&background=black
+// The page /screen: nothing but a face, drawn where no avatar is named. What the address says after ? goes to the
+// element: stream, features, muted, kind and avatar as attributes, the rest as colours: /screen?eye=ffd76a
 
 import "./toktalk-face.js";
 
 const face = /** @type {HTMLElement} */ (document.querySelector("toktalk-face"));
-for (const [name, value] of new URLSearchParams(location.search)) {
+const params = new URLSearchParams(location.search);
+if (params.has("avatar")) face.setAttribute("kind", "head");
+for (const [name, value] of params) {
   if (["stream", "features", "muted", "kind", "avatar"].includes(name)) face.setAttribute(name, value);
   else face.style.setProperty(`--face-${name}`, /^[0-9a-f]{3,8}$/i.test(value) ? `#${value}` : value);
 }

@@ -12,6 +12,7 @@ const MAX_TEXT = 256;
 const MAX_STREAM_NAME = 64;
 const MAX_STREAMS = 256;
 const MAX_DATA = 64;
+const MAX_STYLES = 256;
 
 /** A message that this version of the wire does not allow. */
 export class ProtocolError extends Error {}
@@ -103,6 +104,7 @@ const FIELDS = {
     streams: list(message("StreamInfo"), MAX_STREAMS),
     pub_port: int(1, 65535),
     bridge,
+    styles: optional(list(text(), MAX_STYLES)),
   },
   StreamInfo: {
     name: stream,

@@ -9,6 +9,7 @@ const face = /** @type {import("../toktalk-face.d.ts").TokTalkFace} */ ($("face"
 const panel = new Panel($("panel"));
 for (const name of ["stream", "avatar", "kind"]) if (params.has(name)) face.setAttribute(name, params.get(name));
 
+const FEW = 5; // names that a notice lists; the panel marks all
 let noticed = 0;
 
 function notice(text) {
@@ -41,7 +42,9 @@ face.addEventListener("avatarerror", ({ detail }) => notice(detail.message));
 face.addEventListener("avatar", ({ detail }) => {
   if (face.names.join() !== panel.names.join()) panel.setNames(face.names);
   panel.setMissing(detail.missing);
-  if (detail.missing.length) notice(`${detail.label} lacks ${detail.missing.length}: ${detail.missing.join(", ")}`);
+  const { label, missing } = detail;
+  const more = missing.length > FEW ? ", …" : "";
+  if (missing.length) notice(`${label} lacks ${missing.length}: ${missing.slice(0, FEW).join(", ")}${more}`);
 });
 face.addEventListener("soundchange", ({ detail }) => {
   $("hear").querySelector("span").textContent = detail.audible ? "Mute" : "Click to hear";
@@ -51,6 +54,9 @@ face.addEventListener("streams", ({ detail }) => {
   list.replaceChildren(...detail.streams.map((name) => new Option(name, name)));
   list.value = face.stream;
   $("streams").hidden = detail.streams.length < 2;
+  const styles = $("styles").querySelector("select");
+  styles.replaceChildren(new Option("choose", ""), ...face.styles.map((name) => new Option(name, name)));
+  $("styles").hidden = !face.styles.length;
   showStyle();
 });
 face.addEventListener("stylechange", showStyle);
@@ -86,6 +92,17 @@ function figures() {
 function showStyle() {
   const box = field("style");
   if (document.activeElement !== box) box.value = face.speakingStyle;
+  const list = $("styles").querySelector("select");
+  list.value = face.styles.includes(face.speakingStyle) ? face.speakingStyle : "";
+}
+
+async function speakIn(style) {
+  try {
+    await face.setStyle(style);
+  } catch (error) {
+    notice(`This style cannot be chosen: ${error.message}`);
+    showStyle();
+  }
 }
 
 // ---- controls ----
@@ -105,23 +122,24 @@ $("stop").addEventListener("click", async () => {
 
 const form = /** @type {HTMLFormElement} */ ($("style"));
 const field = (name) => /** @type {HTMLInputElement} */ (form.elements.namedItem(name));
-form.addEventListener("submit", async (event) => {
+form.addEventListener("submit", (event) => {
   event.preventDefault();
   const [style, strength] = [field("style"), field("strength")];
   const blend =
     style.value.includes("=") || strength.value === "1"
       ? style.value.trim()
       : `${style.value.trim()}=${strength.value}`;
-  try {
-    await face.setStyle(blend);
-  } catch (error) {
-    notice(`This style cannot be chosen: ${error.message}`);
-  }
+  speakIn(blend);
 });
 form.addEventListener(
   "input",
   () => (form.querySelector("output").textContent = Number(field("strength").value).toFixed(2)),
 );
+
+$("styles").addEventListener("change", ({ target }) => {
+  const style = /** @type {HTMLSelectElement} */ (target).value;
+  if (style) speakIn(style);
+});
 
 $("toggle").addEventListener("click", () => {
   const box = $("panel");

@@ -31,7 +31,8 @@ function bind(vrm, names) {
   const own = (manager?.expressions ?? []).map((expression) => expression.expressionName);
   const hits = match(names, own);
   const place = new Map(names.map((name, i) => [name, i]));
-  const gaze = (weights) => look(vrm, (name) => weights[place.get(name) ?? -1] ?? 0);
+  const standard = (weights) => presets((name) => weights[place.get(name) ?? -1] ?? 0);
+  const gaze = (weights) => look(vrm, standard(weights));
   if (hits.size) {
     const pairs = [...hits].map(([name, target]) => [place.get(name), target]);
     return {
@@ -44,27 +45,25 @@ function bind(vrm, names) {
       },
     };
   }
-  const both = !own.includes("blinkLeft") && own.includes("blink");
-  const standard = PRESET_SOURCES.filter((name) => place.has(name));
-  const eyes = vrm.lookAt ? names.filter((name) => name.startsWith("eyeLook")) : [];
+  const shown = own.filter((name) => /^(aa|ih|ou|ee|oh|blink|blinkLeft|blinkRight)$/.test(name));
+  const winks = shown.includes("blinkLeft") && !shown.includes("blink");
+  const eyed = (name) => name.startsWith("eyeLook");
   return {
-    found: new Set(manager ? [...standard, ...eyes] : eyes),
+    found: new Set(names.filter((name) => PRESET_SOURCES.has(name) && (eyed(name) ? vrm.lookAt : shown.length))),
     perfect: 0,
     gaze,
     show(weights) {
-      const values = presets((name) => weights[place.get(name) ?? -1] ?? 0);
-      if (both) values.blink = Math.min(values.blinkLeft, values.blinkRight);
-      for (const name of own) if (Object.hasOwn(values, name)) manager.setValue(name, values[name]);
-      gaze(weights);
+      const values = standard(weights);
+      if (winks) for (const side of ["blinkLeft", "blinkRight"]) values[side] += values.blink;
+      for (const name of shown) manager.setValue(name, values[name]);
+      look(vrm, values);
     },
   };
 }
 
-/** Both eyes turn by the mean of ARKit's eight gaze weights; to the person's left is positive. */
-function look(vrm, w) {
+/** Both eyes turn; to the person's left is positive. */
+function look(vrm, { lookLeft, lookRight, lookUp, lookDown }) {
   if (!vrm.lookAt) return;
-  const left = (w("eyeLookOutLeft") + w("eyeLookInRight") - w("eyeLookInLeft") - w("eyeLookOutRight")) / 2;
-  const up = (w("eyeLookUpLeft") + w("eyeLookUpRight") - w("eyeLookDownLeft") - w("eyeLookDownRight")) / 2;
-  vrm.lookAt.yaw = GAZE_SIDE * left;
-  vrm.lookAt.pitch = -GAZE_UP * up;
+  vrm.lookAt.yaw = GAZE_SIDE * (lookLeft - lookRight);
+  vrm.lookAt.pitch = -GAZE_UP * (lookUp - lookDown);
 }

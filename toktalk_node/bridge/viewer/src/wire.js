@@ -8,6 +8,7 @@ export { ClockFilter } from "./clock.js";
 
 const FIRST_CLOCKS = 8; // exchanges at once after connecting
 const CLOCK_INTERVAL = 5000; // ms
+const AWAY_INTERVAL = 1000; // ms between looks for a bridge that does not answer
 const ANSWER = 5000; // ms to wait for a reply
 const FIRST_RETRY = 250; // ms; doubled by every failure
 const LAST_RETRY = 8000;
@@ -45,8 +46,9 @@ export class Wire {
     this.pending = new Map();
     this.retry = FIRST_RETRY;
     this.timers = new Set();
-    this.beat = setInterval(() => this.askClock(), CLOCK_INTERVAL);
+    this.closed = false;
     this.open();
+    this.beat();
   }
 
   open() {
@@ -72,7 +74,7 @@ export class Wire {
 
   /** Let go of everything: socket, timers, requests. */
   close() {
-    clearInterval(this.beat);
+    this.closed = true;
     for (const timer of this.timers) clearTimeout(timer);
     this.timers.clear();
     this.fail("the connection was closed");
@@ -141,6 +143,11 @@ export class Wire {
     });
   }
 
+  async beat() {
+    await this.askClock();
+    if (!this.closed) this.after(this.alive ? CLOCK_INTERVAL : AWAY_INTERVAL, () => this.beat());
+  }
+
   async askClock() {
     if (this.socket.readyState !== WebSocket.OPEN) return;
     const t1 = performance.now();
@@ -177,6 +184,8 @@ export class Wire {
     if (expected === undefined && this.seq.size >= MAX_TOPICS) return;
     if (message.seq > expected) this.lost += message.seq - expected;
     this.seq.set(topic, message.seq + 1);
+    if (kind === "event" && message.kind === "gone")
+      for (const part of ["face", "audio", "event"]) this.seq.delete(`${part}/${stream}`);
     this.on[kind](stream, message);
   }
 

@@ -1,0 +1,9 @@
+var l=`
+  eyeBlinkLeft eyeLookDownLeft eyeLookInLeft eyeLookOutLeft eyeLookUpLeft eyeSquintLeft eyeWideLeft eyeBlinkRight
+  eyeLookDownRight eyeLookInRight eyeLookOutRight eyeLookUpRight eyeSquintRight eyeWideRight jawForward jawLeft
+  jawRight jawOpen mouthClose mouthFunnel mouthPucker mouthLeft mouthRight mouthSmileLeft mouthSmileRight
+  mouthFrownLeft mouthFrownRight mouthDimpleLeft mouthDimpleRight mouthStretchLeft mouthStretchRight mouthRollLower
+  mouthRollUpper mouthShrugLower mouthShrugUpper mouthPressLeft mouthPressRight mouthLowerDownLeft
+  mouthLowerDownRight mouthUpperUpLeft mouthUpperUpRight browDownLeft browDownRight browInnerUp browOuterUpLeft
+  browOuterUpRight cheekPuff cheekSquintLeft cheekSquintRight noseSneerLeft noseSneerRight tongueOut
+`.trim().split(/\s+/);function g(t){return t.replace(/[_.\- ]L$/i,"Left").replace(/[_.\- ]R$/i,"Right").replace(/[^a-z0-9]/gi,"").toLowerCase()}function w(t,i){let r=t.map(e=>[g(e),e]).sort((e,o)=>o[0].length-e[0].length),n=new Map;for(let e of i){let o=r.find(([u])=>g(e).endsWith(u));o&&n.set(o[1],e)}return n}var U=new Set(l.filter(t=>/^(jawOpen|mouth(Close|Funnel|Pucker|Smile|Stretch)|eye(Blink|Look))/.test(t))),R=.5,k=.08,a=.4,y=.6,S=.25,h=t=>Math.min(Math.max(t,0),1);function D(t){let i=f=>(t(`${f}Left`)+t(`${f}Right`))/2,r=t("jawOpen")-t("mouthClose"),n=h(r/k),e=h(r/R),o=h(Math.max(t("mouthFunnel")/a,t("mouthPucker")/y)),u=h((i("mouthStretch")+i("mouthSmile"))/2/S)*(1-o),[s,m]=[t("eyeBlinkLeft"),t("eyeBlinkRight")],L=Math.min(s,m),p=i("eyeLookUp")-i("eyeLookDown"),c=(t("eyeLookOutLeft")-t("eyeLookInLeft")+t("eyeLookInRight")-t("eyeLookOutRight"))/2;return{aa:n*(1-o-u)*e,ih:n*u*(1-e),ou:n*o*(1-e),ee:n*u*e,oh:n*o*e,blink:L,blinkLeft:s-L,blinkRight:m-L,lookUp:h(p),lookDown:h(-p),lookLeft:h(c),lookRight:h(-c)}}export{l as a,w as b,U as c,D as d};

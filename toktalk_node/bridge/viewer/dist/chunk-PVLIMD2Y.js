@@ -1,9 +1,0 @@
-var s=`
-  eyeBlinkLeft eyeLookDownLeft eyeLookInLeft eyeLookOutLeft eyeLookUpLeft eyeSquintLeft eyeWideLeft eyeBlinkRight
-  eyeLookDownRight eyeLookInRight eyeLookOutRight eyeLookUpRight eyeSquintRight eyeWideRight jawForward jawLeft
-  jawRight jawOpen mouthClose mouthFunnel mouthPucker mouthLeft mouthRight mouthSmileLeft mouthSmileRight
-  mouthFrownLeft mouthFrownRight mouthDimpleLeft mouthDimpleRight mouthStretchLeft mouthStretchRight mouthRollLower
-  mouthRollUpper mouthShrugLower mouthShrugUpper mouthPressLeft mouthPressRight mouthLowerDownLeft
-  mouthLowerDownRight mouthUpperUpLeft mouthUpperUpRight browDownLeft browDownRight browInnerUp browOuterUpLeft
-  browOuterUpRight cheekPuff cheekSquintLeft cheekSquintRight noseSneerLeft noseSneerRight tongueOut
-`.trim().split(/\s+/);function l(t){return t.replace(/[_.\- ]L$/i,"Left").replace(/[_.\- ]R$/i,"Right").replace(/[^a-z0-9]/gi,"").toLowerCase()}function g(t,n){let h=t.map(e=>[l(e),e]).sort((e,o)=>o[0].length-e[0].length),r=new Map;for(let e of n){let o=h.find(([i])=>l(e).endsWith(i));o&&r.set(o[1],e)}return r}var R=["jawOpen","mouthClose","mouthFunnel","mouthPucker","mouthSmileLeft","mouthSmileRight","mouthStretchLeft","mouthStretchRight","mouthDimpleLeft","mouthDimpleRight","mouthUpperUpLeft","mouthUpperUpRight","mouthLowerDownLeft","mouthLowerDownRight","eyeBlinkLeft","eyeBlinkRight"],p=t=>Math.min(Math.max(t,0),1);function a(t){let n=u=>(t(`${u}Left`)+t(`${u}Right`))/2,h=p(2*(t("jawOpen")-t("mouthClose"))+.5*(n("mouthUpperUp")+n("mouthLowerDown"))),r=t("mouthFunnel"),e=t("mouthPucker"),o=p(1.6*Math.max(r,e)),i=p(1.6*Math.max(n("mouthStretch"),n("mouthDimple"),.8*n("mouthSmile")))*(1-o),m={oh:o*h,ou:o*(1-h)*(1-t("mouthClose")),ee:i*h*(1-.5*h),ih:i*(1-h)*.6,aa:h*(1-o)*(1-.7*i),blinkLeft:t("eyeBlinkLeft"),blinkRight:t("eyeBlinkRight"),blink:0},L=["aa","ih","ou","ee","oh"],f=L.reduce((u,c)=>u+m[c],0);if(f>1)for(let u of L)m[u]/=f;return m}export{s as a,g as b,R as c,a as d};
