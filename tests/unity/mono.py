@@ -35,6 +35,30 @@ def compile_peer(folder: Path) -> Path:
     return compile_program([*sorted(CORE.glob("*.cs")), *sorted((HERE / "peer").glob("*.cs"))], folder / "peer.exe")
 
 
+def csharp(folder: str) -> list[Path]:
+    """The C# files of a folder of the package."""
+    return sorted((PACKAGE / folder).rglob("*.cs"))
+
+
+def compile_package(out: Path, *, input_system: bool = False) -> Path:
+    """The assemblies of the package and the stand-ins for Unity's (tests/unity/engine) in the folder `out`.
+
+    input_system: Unity's Input System package is active, else its older Input Manager.
+    """
+    engine = [path for path in sorted((HERE / "engine").glob("*.cs")) if path.stem != "UnityEditor"]
+    compile_program(engine, out / "UnityEngine.dll")
+    compile_program([HERE / "engine" / "UnityEditor.cs"], out / "UnityEditor.dll", f"-r:{out}/UnityEngine.dll")
+    compile_program(csharp("Runtime/Core"), out / "TokTalk.dll")
+    unset = "-nowarn:649"  # fields that only Unity's inspector sets
+    used = [f"-r:{out}/UnityEngine.dll", f"-r:{out}/TokTalk.dll", unset]
+    compile_program(csharp("Runtime/Unity"), out / "TokTalk.Unity.dll", *used)
+    used.append(f"-r:{out}/TokTalk.Unity.dll")
+    compile_program(csharp("Editor"), out / "TokTalk.Editor.dll", *used, f"-r:{out}/UnityEditor.dll")
+    defines = "ENABLE_INPUT_SYSTEM;TOKTALK_INPUT_SYSTEM" if input_system else "ENABLE_LEGACY_INPUT_MANAGER"
+    compile_program(csharp("Samples~"), out / "TokTalk.Samples.dll", *used, f"-define:{defines}")
+    return out
+
+
 class Peer:
     """The program of tests/unity/peer as a process: `send` a line, and read its lines of JSON.
 

@@ -24,7 +24,7 @@ namespace TokTalk.Editing
             face = (TokTalkFace)EditorGUILayout.ObjectField("Try on", face, typeof(TokTalkFace), true);
             search = EditorGUILayout.TextField("Search", search);
             onlyRules = EditorGUILayout.Toggle("Only my rules", onlyRules);
-            string[] shapes = ShapesOf(face);
+            var shapes = new ShapeChoices(face);
             EditorGUI.BeginChangeCheck();
             Undo.RecordObject(mapping, "Edit face mapping");
             foreach (string name in Arkit.Names)
@@ -47,7 +47,7 @@ namespace TokTalk.Editing
             sliders.Rest(face);
         }
 
-        void DrawName(List<ShapeRule> rules, string name, string[] shapes)
+        void DrawName(List<ShapeRule> rules, string name, ShapeChoices shapes)
         {
             List<ShapeRule> own = rules.FindAll(rule => rule.name == name);
             bool wanted = name.IndexOf(search, StringComparison.OrdinalIgnoreCase) >= 0
@@ -58,8 +58,14 @@ namespace TokTalk.Editing
             {
                 EditorGUILayout.BeginHorizontal();
                 EditorGUILayout.PrefixLabel(name);
-                rule.shape = DrawShape(rule.shape, shapes);
-                rule.multiplier = EditorGUILayout.Slider(rule.multiplier, 0, 3);
+                EditorGUI.BeginChangeCheck();
+                string shape = DrawShape(rule.shape, shapes);
+                if (EditorGUI.EndChangeCheck())
+                    rule.shape = shape;
+                EditorGUI.BeginChangeCheck();
+                float multiplier = EditorGUILayout.Slider(rule.multiplier, 0, 3);
+                if (EditorGUI.EndChangeCheck())
+                    rule.multiplier = multiplier;
                 if (GUILayout.Button("-", GUILayout.Width(22)))
                     edit = () => rules.Remove(rule);
                 EditorGUILayout.EndHorizontal();
@@ -73,25 +79,11 @@ namespace TokTalk.Editing
             EditorGUILayout.EndHorizontal();
         }
 
-        static string DrawShape(string shape, string[] shapes)
+        static string DrawShape(string shape, ShapeChoices shapes)
         {
-            if (shapes.Length == 1)
+            if (!shapes.Any)
                 return EditorGUILayout.TextField(shape);
-            int index = Math.Max(0, Array.IndexOf(shapes, shape));
-            int chosen = EditorGUILayout.Popup(index, shapes);
-            return chosen == 0 ? "" : shapes[chosen];
-        }
-
-        /// <summary>What a rule may name: first the shape of that name, then all that the face's meshes have.</summary>
-        static string[] ShapesOf(TokTalkFace face)
-        {
-            var shapes = new List<string> { "(found by its name)" };
-            if (face != null)
-                foreach (SkinnedMeshRenderer renderer in face.GetComponentsInChildren<SkinnedMeshRenderer>(true))
-                    for (int k = 0; renderer.sharedMesh != null && k < renderer.sharedMesh.blendShapeCount; k++)
-                        if (!shapes.Contains(renderer.sharedMesh.GetBlendShapeName(k)))
-                            shapes.Add(renderer.sharedMesh.GetBlendShapeName(k));
-            return shapes.ToArray();
+            return shapes.At(EditorGUILayout.Popup(shapes.IndexOf(shape), shapes.Labels(shape)), shape);
         }
     }
 }

@@ -59,7 +59,7 @@ namespace TokTalk.Editing
             if (face == null || Application.isPlaying || !Array.Exists(weights, value => value != 0))
                 return;
             Array.Clear(weights, 0, weights.Length);
-            face.Apply(weights);
+            face.Restore();
         }
 
         static bool Contains(IList<string> names, string name)

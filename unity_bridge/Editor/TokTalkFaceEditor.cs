@@ -21,6 +21,8 @@ namespace TokTalk.Editing
                 EditorGUILayout.HelpBox(
                     "No mesh has: " + string.Join(", ", face.Missing)
                     + ". A Face Mapping can name other shapes for them.", MessageType.Warning);
+            if (face.Faults.Count > 0)
+                EditorGUILayout.HelpBox("Face Mapping: " + string.Join("; ", face.Faults), MessageType.Warning);
             if (face.Mapping == null && GUILayout.Button("Create mapping..."))
                 CreateMapping(face);
             sliders.Draw(face);

@@ -3,16 +3,36 @@ using System.Threading;
 
 namespace TokTalk
 {
-    /// <summary>What waits in a <see cref="ChunkQueue"/>: face frames, sound, or the cut of an interruption.</summary>
+    enum ChunkKind
+    {
+        /// <summary>Face frames or sound.</summary>
+        Media,
+
+        /// <summary>What is planned for this time and later is void.</summary>
+        Cut,
+
+        /// <summary>An utterance begins.</summary>
+        Start,
+
+        /// <summary>An utterance ends.</summary>
+        End,
+
+        /// <summary>The one frame that a hello names.</summary>
+        Still,
+    }
+
+    /// <summary>What waits in a <see cref="ChunkQueue"/>.</summary>
     struct Chunk
     {
-        /// <summary>Presentation time of the first frame or sample; of the cut.</summary>
+        public ChunkKind Kind;
+
+        /// <summary>Presentation time: of media that of its first frame or sample.</summary>
         public long PtsNs;
 
         /// <summary>Local time of its arrival.</summary>
         public long ArrivedNs;
 
-        /// <summary>Frames or samples per second; 0: this is a cut.</summary>
+        /// <summary>Frames or samples per second.</summary>
         public int Rate;
 
         /// <summary>Frames or samples.</summary>
@@ -24,7 +44,7 @@ namespace TokTalk
 
     /// <summary>
     /// A queue from one thread to another without locks and without allocation: chunks in one ring, their values in
-    /// another. When it is full, what comes is refused, but there is always room for a few cuts.
+    /// another. When it is full, what comes is refused, but there is always room for a few cuts and marks.
     /// </summary>
     sealed class ChunkQueue
     {
@@ -45,7 +65,7 @@ namespace TokTalk
         public bool TryWrite(Chunk chunk, float[] first, int firstCount, float[] second, int secondCount)
         {
             int free = chunks.Length - (int)(written - Volatile.Read(ref read));
-            if (free <= (chunk.Rate == 0 ? 0 : Reserved))
+            if (free <= (chunk.Kind == ChunkKind.Media ? Reserved : 0))
                 return false;
             chunk.Values = firstCount + secondCount;
             if (chunk.Values > values.Length - (valuesWritten - Volatile.Read(ref valuesRead)))

@@ -17,6 +17,7 @@ namespace TokTalk
         const long Second = 1000000000;
         const long HoldNs = 120000000;
         const long SettleNs = 220000000;
+        const int HeadWidth = Protocol.HeadWidth;
         const int LargestGap = 3; // frames that may be missing between two that are interpolated
 
         // a ring: frame k of `count` is at row (first + k) % capacity
@@ -26,6 +27,8 @@ namespace TokTalk
         float[] heads = new float[0];
         int first;
         int count;
+        float[] restWeights = new float[0];
+        float[] restHead = new float[0];
 
         /// <summary>Weights of a frame.</summary>
         public int Width { get; private set; }
@@ -39,7 +42,7 @@ namespace TokTalk
         /// <summary>Presentation time at which the last frame ends; <see cref="Never"/> without frames.</summary>
         public long EndNs
         {
-            get { return count == 0 ? Never : times[Row(count - 1)] + steps[Row(count - 1)]; }
+            get { return count == 0 ? Never : times[LastRow] + steps[LastRow]; }
         }
 
         /// <summary>
@@ -94,13 +97,20 @@ namespace TokTalk
                 count--;
         }
 
-        /// <summary>Drop every frame.</summary>
-        public void Clear()
+        /// <summary>Let these be the face at rest; what they lack is 0. They are not copied.</summary>
+        public void RestAt(float[] atWeights, float[] atHead)
         {
-            count = 0;
+            restWeights = atWeights;
+            restHead = atHead;
         }
 
-        /// <summary>The face at <paramref name="ptsNs"/>; false when it is at rest, which is 0 everywhere.</summary>
+        /// <summary>Row of the last frame in <see cref="Weights"/> and <see cref="Heads"/>; -1 without frames.</summary>
+        public int LastRow
+        {
+            get { return count == 0 ? -1 : Row(count - 1); }
+        }
+
+        /// <summary>The face at <paramref name="ptsNs"/>; false when it is at rest.</summary>
         /// <param name="intoWeights">As many weights as it has room for.</param>
         /// <param name="intoHead">Yaw, pitch, roll in radians.</param>
         public bool Sample(long ptsNs, float[] intoWeights, float[] intoHead)
@@ -120,37 +130,37 @@ namespace TokTalk
             long gap = times[next] - times[row];
             if (next != row && gap <= LargestGap * steps[row])
             {
-                Mix(row, next, (float)(ptsNs - times[row]) / gap, 1, intoWeights, intoHead);
+                float t = (float)(ptsNs - times[row]) / gap;
+                Mix(weights, row * Width, weights, next * Width, Width, t, intoWeights);
+                Mix(heads, row * HeadWidth, heads, next * HeadWidth, HeadWidth, t, intoHead);
                 return true;
             }
             float settled = Math.Max(0, (float)(ptsNs - times[row] - steps[row] - HoldNs) / SettleNs);
             if (settled >= 1)
                 return Rest(intoWeights, intoHead);
-            Mix(row, row, 0, 1 - settled * settled * (3 - 2 * settled), intoWeights, intoHead);
+            settled *= settled * (3 - 2 * settled);
+            Mix(weights, row * Width, restWeights, 0, Width, settled, intoWeights);
+            Mix(heads, row * HeadWidth, restHead, 0, HeadWidth, settled, intoHead);
             return true;
         }
 
-        static bool Rest(float[] intoWeights, float[] intoHead)
+        bool Rest(float[] intoWeights, float[] intoHead)
         {
-            Array.Clear(intoWeights, 0, intoWeights.Length);
-            Array.Clear(intoHead, 0, intoHead.Length);
+            Mix(restWeights, 0, restWeights, 0, restWeights.Length, 0, intoWeights);
+            Mix(restHead, 0, restHead, 0, restHead.Length, 0, intoHead);
             return false;
         }
 
-        void Mix(int a, int b, float t, float scale, float[] intoWeights, float[] intoHead)
+        /// <summary>Of `width` values each from `a` to `b`; what `b` lacks is 0, as is the rest of `into`.</summary>
+        static void Mix(float[] a, int atA, float[] b, int atB, int width, float t, float[] into)
         {
-            int width = Math.Min(Width, intoWeights.Length);
+            width = Math.Min(width, into.Length);
             for (int k = 0; k < width; k++)
             {
-                float from = weights[a * Width + k];
-                intoWeights[k] = scale * (from + t * (weights[b * Width + k] - from));
+                float from = a[atA + k], to = atB + k < b.Length ? b[atB + k] : 0;
+                into[k] = from + t * (to - from);
             }
-            Array.Clear(intoWeights, width, intoWeights.Length - width);
-            for (int k = 0; k < Protocol.HeadWidth; k++)
-            {
-                float from = heads[a * Protocol.HeadWidth + k];
-                intoHead[k] = scale * (from + t * (heads[b * Protocol.HeadWidth + k] - from));
-            }
+            Array.Clear(into, width, into.Length - width);
         }
 
         int Row(int k)
@@ -163,7 +173,7 @@ namespace TokTalk
             times[to] = times[from];
             steps[to] = steps[from];
             Array.Copy(weights, from * Width, weights, to * Width, Width);
-            Array.Copy(heads, from * Protocol.HeadWidth, heads, to * Protocol.HeadWidth, Protocol.HeadWidth);
+            Array.Copy(heads, from * HeadWidth, heads, to * HeadWidth, HeadWidth);
         }
 
         void Reset(int width)
@@ -173,7 +183,7 @@ namespace TokTalk
             times = new long[256];
             steps = new long[256];
             weights = new float[256 * width];
-            heads = new float[256 * Protocol.HeadWidth];
+            heads = new float[256 * HeadWidth];
         }
 
         bool Grow()
@@ -184,7 +194,7 @@ namespace TokTalk
             times = Unrolled(times, 1);
             steps = Unrolled(steps, 1);
             weights = Unrolled(weights, Width);
-            heads = Unrolled(heads, Protocol.HeadWidth);
+            heads = Unrolled(heads, HeadWidth);
             first = 0;
             return true;
         }

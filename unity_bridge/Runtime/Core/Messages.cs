@@ -60,6 +60,8 @@ namespace TokTalk
     /// </summary>
     public sealed class EventMessage : PublishedMessage
     {
+        public const string Start = "start";
+        public const string End = "end";
         public const string Interrupted = "interrupted";
         public const string Gone = "gone";
 

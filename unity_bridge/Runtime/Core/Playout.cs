@@ -34,9 +34,13 @@ namespace TokTalk
         long epochNs = FaceTimeline.Never;
         long faceReadNs, soundReadNs; // local times
         int refused;
+        volatile string[] names = new string[0];
 
         // the picture's
         readonly FaceTimeline face = new FaceTimeline();
+        readonly RestingFace resting;
+        float[] stillWeights = new float[0];
+        readonly float[] stillHead = new float[Protocol.HeadWidth];
         long faceExtraNs; // that the face goes after the bridge's clock, when it comes too late for it
         int frames, lateFrames;
 
@@ -56,6 +60,7 @@ namespace TokTalk
         {
             this.clockOffsetNs = clockOffsetNs;
             now = nowNs;
+            resting = new RestingFace(face);
             faceReadNs = soundReadNs = nowNs();
         }
 
@@ -64,6 +69,13 @@ namespace TokTalk
         {
             get { return Interlocked.Read(ref delayNs); }
             set { Interlocked.Exchange(ref delayNs, value); }
+        }
+
+        /// <summary>Of the weights, from the hello: without them no face at rest is told from others.</summary>
+        public string[] Names
+        {
+            get { return names; }
+            set { names = value; }
         }
 
         /// <summary>Face frames that came after their time.</summary>
@@ -115,16 +127,43 @@ namespace TokTalk
                 Note(sounds.TryWrite(chunk, message.Samples, message.Count, Nothing, 0));
         }
 
-        /// <summary>Take in an event: an interruption voids what is planned for its time and later.</summary>
+        /// <summary>
+        /// Take in what a hello says of the stream: its frame is shown until the first live one. It sets no time.
+        /// </summary>
+        public void Add(StreamInfo info)
+        {
+            FaceMessage named = info.Face;
+            if (named != null && named.Count > 0)
+            {
+                Interlocked.Exchange(ref epochNs, info.EpochNs ?? named.PtsNs - Media(named.Start, named.Fps));
+                var still = new Chunk { Kind = ChunkKind.Still, PtsNs = named.PtsNs, Rate = named.Fps, Count = 1 };
+                Note(faces.TryWrite(still, named.Weights, named.Width, named.Head, Protocol.HeadWidth));
+            }
+            if (info.Speaking != null)
+                Mark(faces, ref faceReadNs, info.Speaking.Value ? ChunkKind.Start : ChunkKind.End, FaceTimeline.Never);
+        }
+
+        /// <summary>
+        /// Take in an event: an interruption voids what is planned for its time and later; an utterance that ends
+        /// leaves the face as its style rests.
+        /// </summary>
         public void Add(EventMessage message)
         {
-            if (message.Kind != EventMessage.Interrupted)
-                return;
-            var cut = new Chunk { PtsNs = message.PtsNs };
-            if (now() - Interlocked.Read(ref faceReadNs) < UnreadNs)
-                Note(faces.TryWrite(cut, Nothing, 0, Nothing, 0));
-            if (now() - Interlocked.Read(ref soundReadNs) < UnreadNs)
-                Note(sounds.TryWrite(cut, Nothing, 0, Nothing, 0));
+            switch (message.Kind)
+            {
+                case EventMessage.Interrupted:
+                    Mark(faces, ref faceReadNs, ChunkKind.Cut, message.PtsNs);
+                    Mark(sounds, ref soundReadNs, ChunkKind.Cut, message.PtsNs);
+                    break;
+                case EventMessage.Start: Mark(faces, ref faceReadNs, ChunkKind.Start, message.PtsNs); break;
+                case EventMessage.End: Mark(faces, ref faceReadNs, ChunkKind.End, message.PtsNs); break;
+            }
+        }
+
+        void Mark(ChunkQueue queue, ref long readNs, ChunkKind kind, long ptsNs)
+        {
+            if (now() - Interlocked.Read(ref readNs) < UnreadNs)
+                Note(queue.TryWrite(new Chunk { Kind = kind, PtsNs = ptsNs }, Nothing, 0, Nothing, 0));
         }
 
         /// <summary>
@@ -185,7 +224,7 @@ namespace TokTalk
         {
             long latencyNs = heardNs - now();
             for (Chunk chunk; sounds.TryPeek(out chunk); sounds.Pop())
-                if (chunk.Rate == 0)
+                if (chunk.Kind == ChunkKind.Cut)
                     sound.Cut(chunk.PtsNs, position);
                 else
                     Place(chunk, heardNs, latencyNs);
@@ -254,11 +293,10 @@ namespace TokTalk
         {
             Interlocked.Exchange(ref faceReadNs, now());
             for (Chunk chunk; faces.TryPeek(out chunk); faces.Pop())
-                if (chunk.Rate == 0)
-                    face.Cut(chunk.PtsNs);
-                else
-                    Show(chunk, nowNs);
-            return face.Sample(HeardNs(nowNs), weights, head);
+                Take(chunk, nowNs);
+            long heardNs = HeardNs(nowNs);
+            resting.Update(heardNs, names);
+            return face.Sample(heardNs, weights, head);
         }
 
         /// <summary>The presentation time that is heard at a local time; without sound, what should be.</summary>
@@ -275,6 +313,32 @@ namespace TokTalk
         {
             long epoch = Interlocked.Read(ref epochNs);
             return epoch == FaceTimeline.Never ? -1 : Math.Max(-1, HeardNs(nowNs) - epoch);
+        }
+
+        void Take(Chunk chunk, long nowNs)
+        {
+            switch (chunk.Kind)
+            {
+                case ChunkKind.Media:
+                    Show(chunk, nowNs);
+                    resting.Arrived(chunk.PtsNs);
+                    if (resting.Over)
+                        resting.Settle(names);
+                    break;
+                case ChunkKind.Cut:
+                    face.Cut(chunk.PtsNs);
+                    resting.Cut(chunk.PtsNs);
+                    break;
+                case ChunkKind.Still:
+                    int width = chunk.Values - Protocol.HeadWidth;
+                    if (stillWeights.Length != width)
+                        stillWeights = new float[width];
+                    faces.Copy(0, stillWeights, 0, width);
+                    faces.Copy(width, stillHead, 0, Protocol.HeadWidth);
+                    resting.Show(chunk.PtsNs, stillWeights, stillHead);
+                    break;
+                default: resting.Mark(chunk.PtsNs, chunk.Kind == ChunkKind.End); break;
+            }
         }
 
         void Show(Chunk chunk, long nowNs)

@@ -79,6 +79,25 @@ namespace TokTalk
             driven.CopyTo(Shapes);
         }
 
+        /// <summary>
+        /// What is wrong with rules, for people: names that nobody sends, shapes that none of a face's meshes has.
+        /// </summary>
+        /// <param name="shapes">Those of all meshes together.</param>
+        public static List<string> Faults(
+            ICollection<string> names, ICollection<string> shapes, IEnumerable<ShapeRule> rules)
+        {
+            var faults = new List<string>();
+            foreach (ShapeRule rule in rules ?? new ShapeRule[0])
+            {
+                string fault = !names.Contains(rule.name) ? "the name '" + rule.name + "' is not sent"
+                    : !string.IsNullOrEmpty(rule.shape) && !shapes.Contains(rule.shape)
+                    ? "no mesh has '" + rule.shape + "' for " + rule.name : null;
+                if (fault != null && !faults.Contains(fault))
+                    faults.Add(fault);
+            }
+            return faults;
+        }
+
         /// <summary>Values in [0, 1] of all the mesh's shapes, of which <see cref="Shapes"/> are driven.</summary>
         public float[] Evaluate(float[] weights)
         {

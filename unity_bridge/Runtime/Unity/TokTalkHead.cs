@@ -1,4 +1,5 @@
 using System;
+using System.Collections.Generic;
 using UnityEngine;
 
 namespace TokTalk
@@ -60,7 +61,7 @@ namespace TokTalk
             {
                 if (Transform == null)
                     return Quaternion.identity;
-                if (Transform.localRotation != written)
+                if (!Transform.localRotation.Equals(written)) // exactly: != leaves slow animation out
                     rest = Transform.localRotation; // animated since
                 Transform.localRotation = rest;
                 Quaternion inWorld = axes * turn * Quaternion.Inverse(axes);
@@ -98,6 +99,17 @@ namespace TokTalk
             }
         }
 
+        /// <summary>The bones that turn: head, neck and eyes, as far as they are there.</summary>
+        public IEnumerable<Transform> Bones
+        {
+            get
+            {
+                foreach (Transform bone in new[] { head, neck, leftEye, rightEye })
+                    if (bone != null)
+                        yield return bone;
+            }
+        }
+
         /// <summary>
         /// A rotation of the wire (yaw, pitch, roll in radians; left, up, left positive; right-handed) as Unity's, of a
         /// character that looks along +Z: yaw first, then pitch, then roll about the axes that turned with it.
@@ -113,6 +125,15 @@ namespace TokTalk
                 receiver = GetComponentInParent<TokTalkReceiver>();
             if (character == null)
                 character = receiver == null ? transform : receiver.transform;
+            FindBones();
+            if (head == null)
+                Debug.LogWarning("TokTalk: '" + name + "' has no bone called head: set it in TokTalk Head.", this);
+        }
+
+        /// <summary>Find the bones that are not set, and take all as they stand now for their rest.</summary>
+        public void FindBones()
+        {
+            Restore();
             var animator = GetComponentInChildren<Animator>();
             head = FindBone(head, animator, HumanBodyBones.Head, "head");
             neck = FindBone(neck, animator, HumanBodyBones.Neck, "neck");
@@ -122,11 +143,30 @@ namespace TokTalk
             neckBone = new Bone(neck);
             leftBone = new Bone(leftEye);
             rightBone = new Bone(rightEye);
-            if (head == null)
-                Debug.LogWarning("TokTalk: '" + name + "' has no bone called head: set it in TokTalk Head.", this);
+        }
+
+        /// <summary>Turn the bones.</summary>
+        /// <param name="angles">Yaw, pitch, roll in radians; left, up, left positive.</param>
+        /// <param name="names">Of the weights, of which those of the eyes' looks count.</param>
+        public void Apply(float[] angles, string[] names, float[] weights)
+        {
+            float yaw = Limited(angles[0], limits.x);
+            float pitch = Limited(angles[1], limits.y);
+            float roll = Limited(angles[2], limits.z);
+            float share = neck == null ? 0 : neckShare;
+            Quaternion axes = character == null ? transform.rotation : character.rotation;
+            Quaternion turned = neckBone.Turn(ToUnity(share * yaw, share * pitch, share * roll), axes);
+            share = 1 - share;
+            turned = headBone.Turn(ToUnity(share * yaw, share * pitch, share * roll), axes) * turned;
+            TurnEyes(turned * axes, names, weights); // the eyes sit in the head, which has turned
         }
 
         void OnDisable()
+        {
+            Restore();
+        }
+
+        void Restore()
         {
             neckBone.Restore();
             headBone.Restore();
@@ -138,15 +178,7 @@ namespace TokTalk
         {
             if (receiver == null || receiver.Names.Length == 0)
                 return;
-            float yaw = Limited(receiver.Head[0], limits.x);
-            float pitch = Limited(receiver.Head[1], limits.y);
-            float roll = Limited(receiver.Head[2], limits.z);
-            float share = neck == null ? 0 : neckShare;
-            Quaternion axes = character.rotation;
-            Quaternion turned = neckBone.Turn(ToUnity(share * yaw, share * pitch, share * roll), axes);
-            share = 1 - share;
-            turned = headBone.Turn(ToUnity(share * yaw, share * pitch, share * roll), axes) * turned;
-            TurnEyes(turned * axes); // the eyes sit in the head, which has turned
+            Apply(receiver.Head, receiver.Names, receiver.Weights);
         }
 
         float Limited(float radians, float degrees)
@@ -154,34 +186,35 @@ namespace TokTalk
             return Mathf.Clamp(weight * radians, -degrees * Mathf.Deg2Rad, degrees * Mathf.Deg2Rad);
         }
 
-        void TurnEyes(Quaternion axes)
+        void TurnEyes(Quaternion axes, string[] names, float[] weights)
         {
             if (eyeWeight == 0 || leftEye == null && rightEye == null)
                 return;
-            if (lookNames != receiver.Names)
+            if (lookNames != names)
             {
-                lookNames = receiver.Names;
+                lookNames = names;
                 string[] wanted = { "eyeLookOutLeft", "eyeLookInLeft", "eyeLookUpLeft", "eyeLookDownLeft",
                     "eyeLookInRight", "eyeLookOutRight", "eyeLookUpRight", "eyeLookDownRight" };
                 for (int k = 0; k < looks.Length; k++)
-                    looks[k] = Array.IndexOf(lookNames, wanted[k]);
+                    looks[k] = Array.IndexOf(names, wanted[k]);
             }
-            leftBone.Turn(Look(0), axes);
-            rightBone.Turn(Look(4), axes);
+            leftBone.Turn(Look(0, weights), axes);
+            rightBone.Turn(Look(4, weights), axes);
         }
 
         /// <summary>The turn of the eye whose weights (to its left, to its right, up, down) begin at `first`.</summary>
-        Quaternion Look(int first)
+        Quaternion Look(int first, float[] weights)
         {
-            float left = Of(first) - Of(first + 1), up = Of(first + 2) - Of(first + 3);
+            float left = Of(first, weights) - Of(first + 1, weights);
+            float up = Of(first + 2, weights) - Of(first + 3, weights);
             float scale = eyeWeight * Mathf.Deg2Rad;
             return ToUnity(scale * left * eyeReach.x, scale * up * eyeReach.y, 0);
         }
 
-        float Of(int look)
+        float Of(int look, float[] weights)
         {
             int index = looks[look];
-            return index < 0 || index >= receiver.Weights.Length ? 0 : receiver.Weights[index];
+            return index < 0 || index >= weights.Length ? 0 : weights[index];
         }
 
         Transform FindBone(Transform given, Animator animator, HumanBodyBones bone, params string[] names)

@@ -29,12 +29,17 @@ namespace TokTalk
         [Range(0, 100)]
         [SerializeField] int pictureLatency = 16;
 
+        [Tooltip("Blink and look around a little while nobody speaks.")]
+        [SerializeField] bool idleMotion = true;
+
         readonly ConcurrentQueue<EventMessage> events = new ConcurrentQueue<EventMessage>();
         BridgeClient client;
         volatile Playout playout;
         volatile HelloReply hello;
-        volatile string followed;
+        volatile string followed; // null: the first stream that comes
+        string playing; // the stream of `playout`
         HelloReply shown;
+        Idle idle;
 
         /// <summary>
         /// Something happened to the stream (start, end, interrupted, style, ...), in Unity's main thread.
@@ -62,7 +67,10 @@ namespace TokTalk
             get { return client; }
         }
 
-        /// <summary>What is heard and shown when; null while this component is off. Any thread may take it.</summary>
+        /// <summary>
+        /// What is heard and shown when; null while this component is off, another one for another stream. Any thread
+        /// may take it.
+        /// </summary>
         public Playout Playout
         {
             get { return playout; }
@@ -101,6 +109,13 @@ namespace TokTalk
         {
             get { return playoutDelay; }
             set { playoutDelay = Mathf.Clamp(value, 0, 2000); }
+        }
+
+        /// <summary>Whether the face blinks and looks around a little while nobody speaks.</summary>
+        public bool IdleMotion
+        {
+            get { return idleMotion; }
+            set { idleMotion = value; }
         }
 
         /// <summary>What is going on, for people.</summary>
@@ -163,11 +178,10 @@ namespace TokTalk
 #else
             try
             {
-                followed = string.IsNullOrEmpty(stream) ? null : stream;
-                BridgeClient created = new BridgeClient(endpoint, stream, this, "unity " + Application.unityVersion);
-                playout = new Playout(() => created.ClockOffsetNs, () => LocalClock.NowNs);
-                client = created;
-                created.Start();
+                client = new BridgeClient(endpoint, stream, this, "unity " + Application.unityVersion);
+                followed = playing = Asked ? stream : null;
+                playout = NewPlayout(client);
+                client.Start();
             }
             catch (ProtocolException error)
             {
@@ -175,6 +189,11 @@ namespace TokTalk
                 enabled = false;
             }
 #endif
+        }
+
+        static Playout NewPlayout(BridgeClient of)
+        {
+            return new Playout(() => of.ClockOffsetNs, () => LocalClock.NowNs);
         }
 
         void Disconnect()
@@ -191,7 +210,8 @@ namespace TokTalk
 
         void Update()
         {
-            if (playout == null)
+            Playout current = playout;
+            if (current == null)
                 return;
             HelloReply now = hello;
             if (now != shown)
@@ -200,8 +220,13 @@ namespace TokTalk
                 if (now != null)
                     TakeNames(now.Names);
             }
-            playout.DelayNs = playoutDelay * 1000000L;
-            IsMoving = playout.ReadFace(LocalClock.NowNs + pictureLatency * 1000000L, Weights, Head);
+            current.DelayNs = playoutDelay * 1000000L;
+            long pictureNs = LocalClock.NowNs + pictureLatency * 1000000L;
+            IsMoving = current.ReadFace(pictureNs, Weights, Head);
+            if (idle != null && IsMoving)
+                idle.Rouse(pictureNs);
+            else if (idle != null && idleMotion)
+                idle.Apply(pictureNs, Weights);
             for (EventMessage message; events.TryDequeue(out message);)
                 if (Happened != null)
                     Happened(message);
@@ -213,6 +238,7 @@ namespace TokTalk
                 return;
             Names = names;
             Weights = new float[names.Length];
+            idle = new Idle(names, LocalClock.NowNs);
             if (NamesChanged != null)
                 NamesChanged();
         }
@@ -221,10 +247,13 @@ namespace TokTalk
 
         void IBridgeListener.OnHello(HelloReply reply)
         {
-            foreach (StreamInfo info in reply.Streams)
-                if (Follows(info.Name) && info.Face != null)
-                    playout.Add(info.Face);
             hello = reply;
+            playout.Names = reply.Names;
+            if (!Asked && !Array.Exists(reply.Streams, info => info.Name == followed))
+                followed = null;
+            foreach (StreamInfo info in reply.Streams)
+                if (Follows(info.Name))
+                    playout.Add(info);
         }
 
         void IBridgeListener.OnFace(FaceMessage face)
@@ -246,13 +275,30 @@ namespace TokTalk
             playout.Add(message);
             if (events.Count < MostEvents)
                 events.Enqueue(message);
+            if (message.Kind == EventMessage.Gone && !Asked)
+                followed = null;
+        }
+
+        /// <summary>Whether a stream's name was asked for.</summary>
+        bool Asked
+        {
+            get { return !string.IsNullOrEmpty(stream); }
         }
 
         bool Follows(string name)
         {
             if (followed == null)
-                followed = name;
+                Follow(name);
             return followed == name;
+        }
+
+        void Follow(string name)
+        {
+            if (playing != null && playing != name)
+                playout = NewPlayout(client);
+            if (hello != null)
+                playout.Names = hello.Names;
+            followed = playing = name;
         }
     }
 }

@@ -18,7 +18,7 @@ namespace TokTalk
         [Tooltip("What is recorded; empty: the face on this object or below.")]
         [SerializeField] TokTalkFace face;
 
-        [Tooltip("Bones whose rotation is recorded.")]
+        [Tooltip("Bones whose rotation is recorded; empty: those of the TokTalk Head on this object or below.")]
         [SerializeField] Transform[] bones = new Transform[0];
 
         /// <summary>
@@ -39,8 +39,14 @@ namespace TokTalk
             public List<float> Values = new List<float>();
         }
 
+        sealed class Bone
+        {
+            public Transform Transform;
+            public List<Quaternion> Turns = new List<Quaternion>();
+        }
+
         readonly List<Shape> shapes = new List<Shape>();
-        readonly List<List<Quaternion>> rotations = new List<List<Quaternion>>();
+        readonly List<Bone> turning = new List<Bone>();
         readonly List<float> times = new List<float>();
         float begin;
 
@@ -64,14 +70,15 @@ namespace TokTalk
                 return;
             }
             shapes.Clear();
-            rotations.Clear();
+            turning.Clear();
             times.Clear();
             foreach (SkinnedMeshRenderer renderer in face.Renderers)
                 for (int k = 0; k < renderer.sharedMesh.blendShapeCount; k++)
                     shapes.Add(new Shape { Renderer = renderer, Index = k });
-            foreach (Transform bone in bones)
+            var head = GetComponentInChildren<TokTalkHead>();
+            foreach (Transform bone in bones.Length > 0 || head == null ? bones : head.Bones)
                 if (bone != null)
-                    rotations.Add(new List<Quaternion>());
+                    turning.Add(new Bone { Transform = bone });
             begin = Time.time;
             IsRecording = true;
         }
@@ -103,47 +110,43 @@ namespace TokTalk
                         Property = "blendShape." + shape.Renderer.sharedMesh.GetBlendShapeName(shape.Index),
                         Curve = CurveOf(shape.Values),
                     });
-            int recorded = 0;
-            foreach (Transform bone in bones)
-            {
-                if (bone == null || recorded >= rotations.Count)
-                    continue;
-                List<Quaternion> turns = rotations[recorded++];
-                for (int axis = 0; axis < 4; axis++)
+            foreach (Bone bone in turning)
+                for (int k = 0; k < 4 && bone.Transform != null; k++)
+                {
+                    int axis = k;
                     tracks.Add(new Track
                     {
-                        Path = PathOf(bone),
+                        Path = PathOf(bone.Transform),
                         Type = typeof(Transform),
                         Property = "m_LocalRotation." + "xyzw"[axis],
-                        Curve = CurveOf(turns.ConvertAll(turn => turn[axis])),
+                        Curve = CurveOf(bone.Turns.ConvertAll(turn => turn[axis])),
                     });
-            }
+                }
             return tracks;
         }
 
         void LateUpdate()
         {
-            if (!IsRecording)
-                return;
-            float time = Time.time - begin;
+            if (IsRecording)
+                Capture(Time.time - begin);
+        }
+
+        /// <summary>
+        /// Record what the character looks like now as its state at <paramref name="time"/> seconds; times that do not
+        /// go on from the last are left out. While the scene plays, each frame does so by itself.
+        /// </summary>
+        public void Capture(float time)
+        {
             if (time > MaxSeconds)
-            {
                 IsRecording = false;
-                return;
-            }
-            if (times.Count > 0 && time <= Seconds)
+            if (!IsRecording || times.Count > 0 && time <= Seconds)
                 return;
             times.Add(time);
             foreach (Shape shape in shapes)
                 shape.Values.Add(shape.Renderer == null ? 0 : shape.Renderer.GetBlendShapeWeight(shape.Index));
-            int recorded = 0;
-            foreach (Transform bone in bones)
-            {
-                if (bone == null || recorded >= rotations.Count)
-                    continue;
-                List<Quaternion> turns = rotations[recorded++];
-                turns.Add(Near(turns, bone.localRotation));
-            }
+            foreach (Bone bone in turning)
+                bone.Turns.Add(bone.Transform == null
+                    ? Quaternion.identity : Near(bone.Turns, bone.Transform.localRotation));
         }
 
         /// <summary>

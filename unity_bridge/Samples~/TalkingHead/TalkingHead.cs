@@ -9,6 +9,8 @@ namespace TokTalk.Samples
     /// </summary>
     public sealed class TalkingHead : MonoBehaviour
     {
+        static readonly Rect Button = new Rect(12, 80, 100, 24);
+
         [SerializeField] TextAsset head;
         [SerializeField] Shader shader;
 
@@ -35,14 +37,36 @@ namespace TokTalk.Samples
                 said = message.Data.TryGetValue("text", out text) ? text as string ?? "" : "";
         }
 
+        void Update()
+        {
+            if (receiver.IsMoving && IsPressed(Button))
+                receiver.Interrupt();
+        }
+
         void OnGUI()
         {
-            GUILayout.BeginArea(new Rect(12, 12, 640, 120));
-            GUILayout.Label(receiver.Status);
-            GUILayout.Label(said);
-            if (receiver.IsMoving && GUILayout.Button("Interrupt", GUILayout.Width(100)))
-                receiver.Interrupt();
-            GUILayout.EndArea();
+            GUI.Label(new Rect(12, 12, 640, 22), receiver.Status);
+            GUI.Label(new Rect(12, 34, 640, 44), said);
+            if (receiver.IsMoving)
+                GUI.Label(Button, "Interrupt", "button");
+        }
+
+        /// <summary>
+        /// Whether mouse or finger went down there in this frame. OnGUI draws everywhere, but hears nothing where only
+        /// the Input System is active.
+        /// </summary>
+        static bool IsPressed(Rect place)
+        {
+            Vector2 at = new Vector2(-1, -1);
+#if ENABLE_INPUT_SYSTEM && TOKTALK_INPUT_SYSTEM
+            UnityEngine.InputSystem.Pointer pointer = UnityEngine.InputSystem.Pointer.current;
+            if (pointer != null && pointer.press.wasPressedThisFrame)
+                at = pointer.position.ReadValue();
+#elif ENABLE_LEGACY_INPUT_MANAGER
+            if (Input.GetMouseButtonDown(0))
+                at = Input.mousePosition;
+#endif
+            return place.Contains(new Vector2(at.x, Screen.height - at.y));
         }
 
         void Build(Glb file)

@@ -31,6 +31,28 @@ namespace TokTalk.Tests
         [TestCase("head_lod0_mesh__CTRL_expressions_mouthCornerPullR", "mouthSmileRight")]
         [TestCase("CTRL_expressions_eyeLookRightL", "eyeLookInLeft")]
         [TestCase("CTRL_expressions_mouthLipsTogetherDR", "mouthClose")]
+        [TestCase("head_lod0_mesh__eye_blink_L", "eyeBlinkLeft")]
+        [TestCase("head_lod0_mesh__eye_lookLeft_L", "eyeLookOutLeft")]
+        [TestCase("head_lod0_mesh__jaw_fwd", "jawForward")]
+        [TestCase("head_lod0_mesh__jaw_lowerChinRaise_R", "mouthShrugLower")]
+        [TestCase("head_lod0_mesh__mouth_lipsPurse_UR", "mouthPucker")]
+        [TestCase("head_lod0_mesh__MlipsTogether_Jopen_DL", "mouthClose")]
+        [TestCase("head_lod0_mesh__cheek_blow_left", "cheekPuff")]
+        [TestCase("teeth_lod0_mesh__tongue_out_cor", "tongueOut")]
+        [TestCase("tongue_out_IN", "tongueOut")]
+        [TestCase("mouth_lipsPress_L", "mouthPressLeft")]
+        [TestCase("mouth_cornersUp_R", "mouthSmileRight")]
+        [TestCase("mouth_cornersDown_L", "mouthFrownLeft")]
+        [TestCase("cheek_blow_cor", "cheekPuff")]
+        [TestCase("EcheekRaise_EsquintInner_L", "cheekSquintLeft")]
+        [TestCase("McornerPull_EcheekRaise_L", null)]
+        [TestCase("head_lod0_mesh__Jleft_MlipsTogether_Jopen_UL", null)]
+        [TestCase("EcheekRaise_EsquintInner_Eblink_L", null)]
+        [TestCase("mouth_cornerPull_cor", null)]
+        [TestCase("mouth_sharpCornerPull_L", null)]
+        [TestCase("mouth_upperLipShiftLeft", null)]
+        [TestCase("tongue_dartingOut_IN", null)]
+        [TestCase("head_turnLeft_U", null)]
         [TestCase("Jaw_Open", "jawOpen")]
         [TestCase("Brow_Raise_Inner_R", "browInnerUp")]
         [TestCase("Brow_Raise_Outer_L", "browOuterUpLeft")]
@@ -72,6 +94,56 @@ namespace TokTalk.Tests
         {
             Assert.AreEqual("browInnerUp", Meaning("browInnerUp", "browInnerUp_L"));
             Assert.IsNull(Meaning("browInnerUp_L", "browInnerUp"));
+        }
+
+        [Test]
+        public void WhatServesOnAReducedMeshIsLeftAloneWhereTheProperShapeIs()
+        {
+            Assert.IsNull(Meaning("mouth_lipsPress_L", "mouth_press_UL"));
+            Assert.IsNull(Meaning("mouth_cornersUp_L", "mouth_cornerPull_left"));
+            Assert.IsNull(Meaning("cheek_blow_cor", "cheek_blow_left"));
+            Assert.IsNull(Meaning("EcheekRaise_EsquintInner_L", "eye_cheekRaise_L"));
+        }
+
+        [Test]
+        public void TheMorphsOfAMetaHumanMoveAllThatTheyCan()
+        {
+            string[] morphs =
+                ("eye_blink_L eye_blink_R eye_lookUp_L eye_lookUp_R eye_lookDown_L eye_lookDown_R eye_lookLeft_L "
+                + "eye_lookLeft_R eye_lookRight_L eye_lookRight_R eye_squintInner_L eye_squintInner_R eye_widen_L "
+                + "eye_widen_R eye_cheekRaise_L eye_cheekRaise_R jaw_open jaw_fwd jaw_left jaw_right "
+                + "jaw_lowerChinRaise_L jaw_lowerChinRaise_R MlipsTogether_Jopen_UL MlipsTogether_Jopen_UR "
+                + "MlipsTogether_Jopen_DL MlipsTogether_Jopen_DR mouth_left mouth_right mouth_funnel_UL "
+                + "mouth_funnel_UR mouth_funnel_DL mouth_funnel_DR mouth_lipsPurse_UL mouth_lipsPurse_UR mouth_lipsPurse_DL "
+                + "mouth_lipsPurse_DR mouth_cornerPull_left mouth_cornerPull_right mouth_cornerDepress_L "
+                + "mouth_cornerDepress_R mouth_dimple_left mouth_dimple_right mouth_stretch_left mouth_stretch_right "
+                + "mouth_lowerLipRollIn_L mouth_lowerLipRollIn_R mouth_upperLipRollIn_L mouth_upperLipRollIn_R "
+                + "mouth_press_UL mouth_press_UR mouth_press_DL mouth_press_DR mouth_lowerLipDepress_left "
+                + "mouth_lowerLipDepress_right mouth_upperLipRaise_left mouth_upperLipRaise_right brow_down_L "
+                + "brow_down_R brow_raiseIn_L brow_raiseIn_R brow_raiseOuter_left brow_raiseOuter_right "
+                + "cheek_blow_left cheek_blow_right nose_wrinkle_left nose_wrinkle_right tongue_out_IN").Split(' ');
+            morphs = System.Array.ConvertAll(morphs, morph => "head_lod0_mesh__" + morph);
+            Assert.IsFalse(System.Array.Exists(ShapeNames.Match(Arkit.Names, morphs), meant => meant < 0));
+            bool[] found = new ShapeMap(Arkit.Names, morphs, null).Found;
+            string[] missing = System.Array.FindAll(Arkit.Names, n => !found[System.Array.IndexOf(Arkit.Names, n)]);
+            Assert.AreEqual(new[] { "mouthShrugUpper" }, missing, "which it does by two morphs at once");
+        }
+
+        [Test]
+        public void RulesThatNameWhatIsNotThereAreTold()
+        {
+            ShapeRule[] rules =
+            {
+                new ShapeRule { name = "jawOpen", shape = "wide" },
+                new ShapeRule { name = "jawOpen", shape = "wider" },
+                new ShapeRule { name = "jawOpn", shape = "wide" },
+                new ShapeRule { name = "jawOpn", shape = "wide" },
+                new ShapeRule { name = "mouthClose" },
+            };
+            Assert.AreEqual(
+                new[] { "no mesh has 'wider' for jawOpen", "the name 'jawOpn' is not sent" },
+                ShapeMap.Faults(Arkit.Names, new[] { "wide" }, rules));
+            Assert.IsEmpty(ShapeMap.Faults(Arkit.Names, new string[0], null));
         }
 
         [Test]

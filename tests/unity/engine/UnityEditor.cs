@@ -1,14 +1,31 @@
-// Signatures of Unity's editor API (2021.3) that unity_bridge uses, for type checking where no Unity is installed. They
-// do nothing, and no test runs them. Written from docs.unity3d.com/2021.3/Documentation/ScriptReference
+// Stand-ins for Unity's editor, see Objects.cs: inspectors draw nothing, and StandIn.Hand works their controls.
 using System;
+using System.Collections.Generic;
+using System.Reflection;
 using UnityEngine;
 
 namespace UnityEditor
 {
     public class Editor : ScriptableObject
     {
-        public UnityEngine.Object target { get; set; }
+        public UnityEngine.Object target { get; private set; }
         public virtual void OnInspectorGUI() { }
+
+        /// <summary>The custom inspector of an object, of any assembly that is loaded.</summary>
+        public static Editor CreateEditor(UnityEngine.Object of)
+        {
+            foreach (Assembly assembly in AppDomain.CurrentDomain.GetAssemblies())
+                foreach (Type type in assembly.GetTypes())
+                    foreach (CustomEditor custom in type.GetCustomAttributes(typeof(CustomEditor), false))
+                        if (custom.Inspected == of.GetType())
+                        {
+                            var editor = (Editor)Activator.CreateInstance(type);
+                            editor.target = of;
+                            return editor;
+                        }
+            return null;
+        }
+
         public bool DrawDefaultInspector() { return false; }
         public virtual bool RequiresConstantRepaint() { return false; }
         public void Repaint() { }
@@ -16,7 +33,8 @@ namespace UnityEditor
 
     public class CustomEditor : Attribute
     {
-        public CustomEditor(Type inspectedType) { }
+        internal readonly Type Inspected;
+        public CustomEditor(Type inspectedType) { Inspected = inspectedType; }
     }
 
     [AttributeUsage(AttributeTargets.Method, AllowMultiple = true)]
@@ -35,7 +53,10 @@ namespace UnityEditor
     {
         public static void SetCurrentGroupName(string name) { }
         public static void RecordObject(UnityEngine.Object objectToUndo, string name) { }
-        public static T AddComponent<T>(GameObject gameObject) where T : Component { return null; }
+        public static T AddComponent<T>(GameObject gameObject) where T : Component
+        {
+            return gameObject.AddComponent<T>();
+        }
     }
 
     public enum MessageType { None, Info, Warning, Error }
@@ -44,8 +65,20 @@ namespace UnityEditor
     {
         public static void BeginDisabledGroup(bool disabled) { }
         public static void EndDisabledGroup() { }
-        public static void BeginChangeCheck() { }
-        public static bool EndChangeCheck() { return false; }
+        static readonly Stack<bool> before = new Stack<bool>();
+
+        public static void BeginChangeCheck()
+        {
+            before.Push(GUI.changed);
+            GUI.changed = false;
+        }
+
+        public static bool EndChangeCheck()
+        {
+            bool changed = GUI.changed;
+            GUI.changed |= before.Pop();
+            return changed;
+        }
     }
 
     public sealed class EditorGUILayout
@@ -69,13 +102,20 @@ namespace UnityEditor
         }
         public static int Popup(int selectedIndex, string[] displayedOptions, params GUILayoutOption[] options)
         {
-            return 0;
+            StandIn.Hand.Popups.Add(displayedOptions[selectedIndex]);
+            int chosen = Array.FindIndex(displayedOptions, StandIn.Hand.Choices.Contains);
+            if (chosen < 0)
+                return selectedIndex;
+            StandIn.Hand.Choices.Remove(displayedOptions[chosen]);
+            GUI.changed |= chosen != selectedIndex;
+            return chosen;
         }
         public static UnityEngine.Object ObjectField(
             string label, UnityEngine.Object obj, Type objType, bool allowSceneObjects,
             params GUILayoutOption[] options)
         {
-            return obj;
+            UnityEngine.Object held;
+            return StandIn.Hand.Objects.TryGetValue(label, out held) ? held : obj;
         }
         public static Rect BeginHorizontal(params GUILayoutOption[] options) { return default(Rect); }
         public static void EndHorizontal() { }
