@@ -75,6 +75,29 @@ def test_once_speaks_and_reports_its_figures_in_one_line(recording: Path) -> Non
         assert late == 0, "frames were late although there was time"
 
 
+def test_host_opens_it_to_other_machines_and_says_so(recording: Path) -> None:
+    process = subprocess.Popen(
+        [*DEMO, "--wav", recording, "--host", "0.0.0.0"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
+    try:
+        output = ""
+        for line in process.stdout:
+            output += line
+            if "Ctrl-C" in line:
+                break
+        assert "Warning: --host 0.0.0.0 opens the viewer and the bridge to the network" in output
+        family = psutil.Process(process.pid).children(recursive=True)
+        listening = [
+            socket.laddr for child in family for socket in child.net_connections("tcp") if socket.status == "LISTEN"
+        ]
+        assert {address.ip for address in listening} == {"0.0.0.0"} and len(listening) == 3
+    finally:
+        process.send_signal(signal.SIGINT)
+        process.wait(20)
+    refused = run("--once", "--host", "203.0.113.7")  # an address of documentation, of no machine
+    assert refused.returncode == 1 and "203.0.113.7" in refused.stderr and "Traceback" not in refused.stderr
+
+
 def test_ctrl_c_ends_it_in_order_and_leaves_no_process(serving) -> None:
     process, children = serving
     second = run("--once", "--text", "Hello")

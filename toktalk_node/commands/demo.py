@@ -7,6 +7,8 @@ import typer
 
 WELCOME = "Hello! I am TokTalk. I listen to sound, and I move my lips, my brows and my head in time with it."
 
+LOOPBACK = ("127.0.0.1", "::1", "localhost")
+
 
 def demo(
     text: str = typer.Option("", help="Speak this text."),
@@ -17,6 +19,9 @@ def demo(
     voice: str = typer.Option("en-us", help="Voice of espeak-ng for text."),
     preset: str = typer.Option("mini-live", help="Motion model: a name that ships, or a folder."),
     style: str = typer.Option("", help="Speaking style: NAME, a blend like warm=0.7,happiness=0.3, or CLIP.csv."),
+    host: str = typer.Option(
+        "127.0.0.1", help="Network interface of the viewer and the bridge; 0.0.0.0: every one, for phones and others."
+    ),
     port: int = typer.Option(8765, help="TCP port of the viewer; 0: any free one.", min=0, max=65535),
     zmq_port: int = typer.Option(
         5590, help="TCP port of the ZeroMQ bridge, control is the next one; 0: any free ones.", min=0, max=65534
@@ -35,16 +40,31 @@ def demo(
     from toktalk_node.nodes.demo import run_demo
     from toktalk_node.stream.clips import is_clip
 
-    if port == 0:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port = probe.getsockname()[1]
+    try:
+        port = port or _free_port(host)
+    except OSError as error:
+        typer.echo(f"cannot listen on {host!r} ({error}): give an address of this machine, or 0.0.0.0", err=True)
+        raise typer.Exit(1) from error
+    if host not in LOOPBACK:
+        typer.echo(
+            f"Warning: --host {host} opens the viewer and the bridge to the network, without encryption: whoever "
+            "reaches this machine sees the face, hears the voice and may interrupt it.", err=True
+        )  # fmt: skip
     source = {"source": "microphone", "device": device} if mic else {"source": "text", "text": text or WELCOME}
     if wav:
         source = {"source": "wav", "wav": str(wav.resolve())}
     parameters = {
         "speech_source": {**source, "voice": voice, "repeat_after": 0.0 if once else 4.0},
         "toktalk": {"preset": preset, "style": str(Path(style).resolve()) if is_clip(style) else style},
-        "bridge": {"pub_port": zmq_port, "control_port": zmq_port and zmq_port + 1, "viewer_port": port},
+        "bridge": {"host": host, "pub_port": zmq_port, "control_port": zmq_port and zmq_port + 1, "viewer_port": port},
     }
-    raise typer.Exit(run_demo(parameters, once=once, live=mic, viewer_url=f"http://127.0.0.1:{port}/"))
+    shown = "127.0.0.1" if host in ("0.0.0.0", "::") else f"[{host}]" if ":" in host else host
+    raise typer.Exit(run_demo(parameters, once=once, live=mic, viewer_url=f"http://{shown}:{port}/"))
+
+
+def _free_port(host: str) -> int:
+    """A TCP port of `host` that is free. Raises OSError where this machine has no such address."""
+    family, _, _, _, address = socket.getaddrinfo(host, 0, type=socket.SOCK_STREAM)[0]
+    with socket.socket(family) as probe:
+        probe.bind(address)
+        return probe.getsockname()[1]
