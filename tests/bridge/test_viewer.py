@@ -188,6 +188,37 @@ def test_it_fits_a_phone_and_a_finger_turns_the_head(bridge, viewer):
     asyncio.run(run())
 
 
+def test_what_is_said_is_written_under_the_face(bridge, viewer):
+    """The text of `start`, from when it is heard until it ends or is interrupted; without a text there is none."""
+    caption = "document.querySelector('#caption')"
+
+    def say(text: str | None, seconds: float) -> None:
+        clock = Clock(time.time_ns() + 300_000_000)
+        bridge.publish_event("start", clock.epoch_ns, **({} if text is None else {"text": text}))
+        bridge.publish_face(steady(seconds, jawOpen=0.5), clock)
+        bridge.publish_event("end", clock.epoch_ns + round(seconds * 1e9))
+
+    async def run() -> None:
+        async with open_page(viewer.url, 360, 480) as page:
+            await page.until(READY)
+            await page.evaluate("face.addEventListener('speechstart', ({ detail }) => (window.told = detail.text))")
+            say("Good <b>morning</b>, Zoë.", 1.5)
+            await page.until(f"!{caption}.hidden")
+            assert await page.evaluate(f"[{caption}.textContent, told]") == ["Good <b>morning</b>, Zoë."] * 2
+            assert await page.evaluate(f"{caption}.getBoundingClientRect().right") <= 360
+            await page.until(f"{caption}.hidden")
+            say("A long story.", 20)
+            await page.until(f"{caption}.textContent === 'A long story.'")
+            bridge.publish_event("interrupted", time.time_ns() + 50_000_000)
+            await page.until(f"{caption}.hidden && !face.speaking")
+            say(None, 5)
+            await page.until("face.speaking")
+            assert await page.evaluate(f"{caption}.hidden && told === undefined")
+            assert page.console == []
+
+    asyncio.run(run())
+
+
 def test_the_panel_shows_values_and_asks_for_styles(bridge, viewer):
     asked = []
 
@@ -223,3 +254,40 @@ def test_the_panel_shows_values_and_asks_for_styles(bridge, viewer):
             assert page.console == []
 
     asyncio.run(run())
+
+
+def test_the_styles_that_a_bridge_names_can_be_chosen(viewer):
+    """A menu in the panel; it shows the style that is spoken in, and is not there when the bridge names none."""
+    asked = []
+
+    def on_style(stream: str, style: str) -> None:
+        if style == "grim":
+            raise ValueError("not today")
+        asked.append((stream, style))
+
+    menu = "document.querySelector('#styles select')"
+    choose = f"(style => {{ {menu}.value = style; {menu}.dispatchEvent(new Event('change', {{ bubbles: true }})); }})"
+
+    async def run(named: WebViewer, bridge: Bridge) -> None:
+        async with open_page(viewer.url, 390, 780) as page:
+            await page.until(READY)
+            await page.click("#toggle")
+            assert await page.evaluate(f"!{menu}.checkVisibility() && face.styles.length === 0")
+        async with open_page(named.url, 390, 780) as page:
+            await page.until(READY)
+            await page.click("#toggle")
+            assert await page.evaluate(f"{menu}.checkVisibility() && face.styles.join()") == "calm,warm,grim"
+            await page.evaluate(f"{choose}('warm')")
+            await page.evaluate(f"{choose}('grim')")
+            await page.until("document.querySelector('#notice').textContent.includes('not today')")
+            assert asked == [("default", "warm")]
+            bridge.publish_event("style", time.time_ns(), detail="calm")
+            await page.until(f"{menu}.value === 'calm'")
+            bridge.publish_event("style", time.time_ns(), detail="calm=0.5")
+            await page.until(f"{menu}.value === ''")
+            assert page.console == []
+
+    with Bridge(pub_port=0, control_port=0, on_style=on_style, styles=("calm", "warm", "grim")) as bridge:
+        bridge.announce(fps=50, audio_rate=RATE)
+        with WebViewer(bridge.control_endpoint, port=0) as named:
+            asyncio.run(run(named, bridge))
