@@ -4,7 +4,9 @@ load: for 1, 10 and 100 streams at 60 frames a second with sound, messages a sec
 another process to the decoded message in C#, the client's share of a core and its garbage collections.
 skew: milliseconds that the face shown is ahead of the sound that leaves the loudspeaker at the same instant, of a
 device of 48 kHz in blocks of 1024 and pictures 90 times a second, both in real time. The content itself is measured:
-sound and jawOpen are the same slow triangle.
+sound and a weight are the same slow triangle.
+scene: the same of the sample's scene, its components in stand-ins for Unity's engine: what its AudioSource sounds like
+and what its mesh shows.
 """
 
 import json
@@ -16,7 +18,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tests.unity.mono import Peer, compile_peer
+from tests.unity.mono import HEAD, Peer, compile_peer, compile_scene
 from toktalk_node.bridge.replay import replay
 from toktalk_node.bridge.server import Bridge
 from toktalk_node.signals import AudioChunk, Clock, FaceChunk
@@ -72,13 +74,17 @@ def load(program: Path, streams: int, seconds: float) -> dict:
     return {"streams": streams, **figures}
 
 
-def skew(program: Path, seconds: float) -> dict:
-    """Percentiles in ms of the pictures whose sound and face both tell the time."""
+def skew(program: Path, seconds: float, mode: str = "play", *more: str) -> dict:
+    """Percentiles in ms of the pictures whose sound and face both tell the time.
+
+    program: prints the pictures when it is run with `mode`, endpoint, stream, seconds and `more`.
+    """
     context = multiprocessing.get_context("spawn")
     port = context.Queue()
     process = context.Process(target=publish_triangle, args=(seconds, port))
     process.start()
-    with Peer(program, "play", f"tcp://127.0.0.1:{port.get()}", "default", str(seconds + 3.5)) as peer:
+    endpoint = f"tcp://127.0.0.1:{port.get()}"
+    with Peer(program, mode, endpoint, "default", str(seconds + 3.5), *more) as peer:
         *pictures, counts = peer.lines(seconds + 15.0)
     process.join()
     heard, shown = (np.array([picture[name] for picture in pictures]) for name in ("heard", "shown"))
@@ -102,4 +108,5 @@ if __name__ == "__main__":
     with tempfile.TemporaryDirectory() as folder:
         program = compile_peer(Path(folder))
         loads = [load(program, streams, seconds / 2) for streams in (1, 10, 100)]
-        print(json.dumps({"load": loads, "skew": skew(program, seconds)}))
+        scene = skew(compile_scene(Path(folder)), seconds, "scene", str(HEAD))
+        print(json.dumps({"load": loads, "skew": skew(program, seconds), "scene": scene}))

@@ -16,6 +16,7 @@ ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "unity_bridge"
 CORE = PACKAGE / "Runtime" / "Core"
 HERE = Path(__file__).parent
+HEAD = PACKAGE / "Samples~" / "TalkingHead" / "head.bytes"
 
 MISSING = [tool for tool in ("mcs", "mono") if shutil.which(tool) is None]
 REASON = f"not installed: {', '.join(MISSING)} (Debian packages mono-mcs, mono-runtime)"
@@ -57,6 +58,13 @@ def compile_package(out: Path, *, input_system: bool = False) -> Path:
     defines = "ENABLE_INPUT_SYSTEM;TOKTALK_INPUT_SYSTEM" if input_system else "ENABLE_LEGACY_INPUT_MANAGER"
     compile_program(csharp("Samples~"), out / "TokTalk.Samples.dll", *used, f"-define:{defines}")
     return out
+
+
+def compile_scene(folder: Path, *, input_system: bool = False) -> Path:
+    """The sample's scene as a program in `folder`, in the stand-ins for Unity's engine; see `compile_package`."""
+    compile_package(folder, input_system=input_system)
+    libraries = [f"-r:{path}" for path in folder.glob("*.dll") if path.stem != "UnityEditor"]
+    return compile_program([HERE / "scene" / "Scene.cs"], folder / "scene.exe", *libraries)
 
 
 class Peer:

@@ -9,13 +9,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.unity.mono import HERE, MISSING, PACKAGE, REASON, compile_program
+from tests.unity.mono import HEAD, HERE, MISSING, PACKAGE, REASON, compile_program
 from toktalk_node.face.arkit import BLENDSHAPES
 
 pytestmark = [pytest.mark.peer, pytest.mark.skipif(bool(MISSING), reason=REASON)]
 
 SAMPLE = PACKAGE / "Samples~" / "TalkingHead"
-HEAD = SAMPLE / "head.bytes"
 COMPONENTS = {5120: "i1", 5121: "u1", 5122: "<i2", 5123: "<u2", 5125: "<u4", 5126: "<f4"}
 
 

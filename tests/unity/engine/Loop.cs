@@ -36,20 +36,22 @@ namespace StandIn
         }
 
         /// <summary>
-        /// The mixer's next block (mono) of all sources that play, each times the script beside it that filters.
+        /// The mixer's next block (mono): all sources that play, through the scripts beside them that filter.
         /// </summary>
         public static void Mix(float[] into)
         {
             Array.Clear(into, 0, into.Length);
-            foreach (MonoBehaviour script in Scripts())
+            foreach (GameObject each in GameObject.All.ToArray())
             {
-                AudioSource source = script.GetComponent<AudioSource>();
-                if (source == null || !source.isPlaying)
+                AudioSource source = each.GetComponent<AudioSource>();
+                if (source == null || !source.isPlaying || !source.isActiveAndEnabled)
                     continue;
                 var data = new float[into.Length];
                 for (int k = 0; k < data.Length; k++)
                     data[k] = source.clip.samples[k % source.clip.samples.Length];
-                script.Send("OnAudioFilterRead", data, 1);
+                foreach (MonoBehaviour script in each.components.OfType<MonoBehaviour>())
+                    if (script.isActiveAndEnabled)
+                        script.Send("OnAudioFilterRead", data, 1);
                 for (int k = 0; k < into.Length; k++)
                     into[k] += data[k];
             }

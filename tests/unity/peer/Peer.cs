@@ -11,6 +11,7 @@ using TokTalk;
 ///   peer listen ENDPOINT [STREAM]      every message; commands: interrupt, style, ping, stats, slow, quit
 ///   peer count ENDPOINT SECONDS        messages a second, their age, and what they cost
 ///   peer play ENDPOINT STREAM SECONDS  a sound device and a screen in real time: what is heard, what is shown
+///   peer idle PICTURES MS              a face at rest, a picture every so many milliseconds, that speaks in between
 /// </summary>
 static class Peer
 {
@@ -32,10 +33,32 @@ static class Peer
             case "play":
                 Player.Run(arguments[1], arguments[2], double.Parse(arguments[3], CultureInfo.InvariantCulture));
                 return 0;
+            case "idle":
+                Rest(int.Parse(arguments[1]), int.Parse(arguments[2]));
+                return 0;
             default:
-                Console.Error.WriteLine("usage: peer vectors | listen | count | play, see above");
+                Console.Error.WriteLine("usage: peer vectors | listen | count | play | idle, see above");
                 return 2;
         }
+    }
+
+    /// <summary>All weights of all pictures; of every 3,000 pictures the last 500 are of somebody who speaks.</summary>
+    static void Rest(int pictures, int ms)
+    {
+        var idle = new Idle(Arkit.Names, 0);
+        int width = Arkit.Names.Length;
+        var all = new float[pictures * width];
+        var face = new float[width];
+        for (int k = 0; k < pictures; k++)
+        {
+            Array.Clear(face, 0, width);
+            if (k % 3000 >= 2500)
+                idle.Rouse(k * ms * 1000000L);
+            else
+                idle.Apply(k * ms * 1000000L, face);
+            Array.Copy(face, 0, all, k * width, width);
+        }
+        Console.WriteLine(Json.Object("weights", Json.Floats(all, all.Length)));
     }
 
     /// <summary>

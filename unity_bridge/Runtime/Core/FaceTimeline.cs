@@ -104,7 +104,7 @@ namespace TokTalk
             restHead = atHead;
         }
 
-        /// <summary>Row of the last frame in <see cref="Weights"/> and <see cref="Heads"/>; -1 without frames.</summary>
+        /// <summary>Row of the last frame in <see cref="Weights"/> and <see cref="Heads"/>; -1 for none.</summary>
         public int LastRow
         {
             get { return count == 0 ? -1 : Row(count - 1); }
