@@ -38,7 +38,7 @@ def test_one_command_prints_a_table_and_every_figure(tmp_path):
     assert [row["streams"] for row in figures["streams"]] == [1, 2]
     assert all(0 < row["p50_ms"] <= row["p99_ms"] and row["lost"] == 0 for row in figures["streams"])
     assert 90 < figures["streams"][0]["messages_per_s"] < 150
-    assert figures["skew"]["frames"] + figures["skew"]["late"] == 60
+    assert figures["punctuality"]["frames"] + figures["punctuality"]["late"] == 60
     assert figures["slow_client"]["lost"] == 0
     assert figures["client"]["told"]["p50_ms"] > 0
 

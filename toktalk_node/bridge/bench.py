@@ -1,4 +1,4 @@
-"""Measures the wire between two processes: latency, load, what a slow receiver costs the others, and skew.
+"""Measures the wire between two processes: latency, load, what a slow receiver costs the others, and punctuality.
 
     figures = measure(streams=(1, 10, 100), seconds=5.0)
 
@@ -51,7 +51,7 @@ def measure(streams: tuple[int, ...], seconds: float, command: str = "") -> dict
         "audio_rate": RATE,
         "streams": [latency(count, seconds) for count in streams],
         "slow_client": slow_client(10, seconds),
-        "skew": skew(seconds),
+        "punctuality": punctuality(seconds),
     }
     if command:
         figures["client"] = other_client(command, seconds)
@@ -112,8 +112,11 @@ def slow_client(streams: int, seconds: float) -> dict:
         }
 
 
-def skew(seconds: float) -> dict:
-    """How far from its presentation time, when its sound is heard, the client gives each frame; late ones counted."""
+def punctuality(seconds: float) -> dict:
+    """How far from its presentation time the client gives each frame; late ones counted.
+
+    No sound is played here: tests/bridge/measure_speaker.py compares with what leaves a loudspeaker.
+    """
     with _publisher(Load(1, seconds, LEAD)) as (client, start, result):
         start()
         off = [abs(time.time_ns() - frame.pts_ns) for frame in client.frames(timeout=1.0)]

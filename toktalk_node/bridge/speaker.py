@@ -37,9 +37,12 @@ MAX_STREAMS = 16
 """Most streams that are heard at once."""
 LATENCY = 0.05
 """Seconds of buffer that the sound system is asked for."""
-SKEW = 0.008
+SKEW = 0.004
 """Seconds by which sound may be off before it is set right by a jump."""
-_SMOOTH = 0.1
+_BREAK = 0.04
+"""Seconds by which a buffer's time differs from those before it when the loudspeaker was interrupted."""
+_SMOOTH = 0.05
+"""Share of the newest buffer's time in the estimate: single ones shake by milliseconds."""
 _ANSWER, _RETRY, _POLL, _END = 1.0, 1.0, 0.2, 3.0
 
 
@@ -72,7 +75,12 @@ class Track:
         self._stats = stats
         self._pieces: list[tuple[int, np.ndarray]] = []
         self._next: int | None = None
-        self._skew = 0.0
+        self._read = 0
+        """Samples that the loudspeaker took so far."""
+        self._line = 0.0
+        """Where its sample 0 lies among those of the stream, as far as the times of its buffers tell."""
+        self._buffers = 0
+        """That the line was drawn through."""
         self._lock = threading.Lock()
 
     def push(self, pts_ns: int, samples: np.ndarray) -> None:
@@ -92,21 +100,23 @@ class Track:
             kept = [(place, samples[: max(end - place, 0)]) for place, samples in self._pieces]
             self._pieces = [(place, samples) for place, samples in kept if len(samples)]
 
-    def read(self, pts_ns: int, count: int) -> np.ndarray:
+    def read(self, pts_ns: int, count: int, broken: bool = False) -> np.ndarray:
         """The `count` samples, float32, that the loudspeaker plays from `pts_ns` on; silence where there are none.
 
-        It goes on from where the last one ended as long as that is right on the whole: times of single buffers vary.
+        Times of single buffers vary, so the place is that of the line through all of them, and playing goes on from
+        where the last buffer ended as long as that is right. broken: the loudspeaker ran empty before this buffer.
         """
         out = np.zeros(count, np.float32)
         with self._lock:
-            wanted = self._place(pts_ns)
-            if self._next is None or not self._pieces:
-                self._next, self._skew = wanted, 0.0
-            off = (self._next - wanted) / self.rate
-            self._skew = off if abs(off) > 10 * SKEW else self._skew + _SMOOTH * (off - self._skew)
-            if abs(self._skew) > SKEW:
+            self._buffers = 0 if broken else self._buffers
+            wanted = self._along_line(self._place(pts_ns))
+            self._read += count
+            allowed = SKEW if self._buffers * _SMOOTH > 1 else _BREAK
+            if self._next is None or not self._pieces or broken:
+                self._next = wanted
+            elif abs(self._next - wanted) > allowed * self.rate:
                 self._stats.jumps += 1
-                self._next, self._skew = wanted, 0.0
+                self._next = wanted
             start, self._next = self._next, self._next + count
             while self._pieces:
                 place, samples = self._pieces[0]
@@ -123,6 +133,15 @@ class Track:
                     break
                 del self._pieces[0]
         return out
+
+    def _along_line(self, place: int) -> int:
+        """The place of the next buffer, which its own time says is `place`, by the line through those before it too."""
+        line = place - self._read
+        if self._buffers == 0 or abs(line - self._line) > _BREAK * self.rate:
+            self._line, self._buffers = line, 0
+        self._buffers += 1
+        self._line += max(_SMOOTH, 1 / self._buffers) * (line - self._line)
+        return round(self._line) + self._read
 
     def _place(self, pts_ns: int) -> int:
         """Index of the sample that is heard at `pts_ns`."""
@@ -239,10 +258,11 @@ class Speaker:
             output.close()
 
     def _callback(self, track: Track) -> Any:
-        def fill(out: np.ndarray, count: int, times: Any, status: object) -> None:
+        def fill(out: np.ndarray, count: int, times: Any, status: Any) -> None:
             ahead = times.outputBufferDacTime - times.currentTime
             heard_ns = time.time_ns() + round(max(ahead, 0.0) * NANOSECONDS)
-            out[:, 0] = track.read(heard_ns + self._offset_ns - self._delay_ns, count)
+            place_ns = heard_ns + self._offset_ns - self._delay_ns
+            out[:, 0] = track.read(place_ns, count, status.output_underflow)
 
         return fill
 

@@ -25,7 +25,7 @@ def bridge(
     ),
     out: Path = typer.Option(None, help="Also write the JSON to this file."),
 ) -> None:
-    """Latency, load, what a slow receiver costs the others, and skew of the bridge: a table, then one line of JSON."""
+    """Latency, load, what a slow receiver costs the others, and punctuality: a table, then one line of JSON."""
     import json
 
     from rich.console import Console
@@ -73,12 +73,12 @@ def _tables(figures: dict) -> "list[Table]":
             name, *(f"{half[key]:.2f}" for key in ("p50_ms", "p99_ms", "publish_p99_ms", "publish_worst_ms"))
         )
     others.caption = f"messages that the reader lost: {slow['lost']}"
-    skew = Table(title="frame given to the caller, against the time of its sound", title_justify="left")
+    punctual = Table(title="frame given to the caller, against its presentation time", title_justify="left")
     for name in ("frames", "late", "p50 ms", "p99 ms"):
-        skew.add_column(name, justify="right")
-    values = figures["skew"]
-    skew.add_row(str(values["frames"]), str(values["late"]), f"{values['p50_ms']:.2f}", f"{values['p99_ms']:.2f}")
-    tables = [load, others, skew]
+        punctual.add_column(name, justify="right")
+    values = figures["punctuality"]
+    punctual.add_row(str(values["frames"]), str(values["late"]), f"{values['p50_ms']:.2f}", f"{values['p99_ms']:.2f}")
+    tables = [load, others, punctual]
     if "client" in figures:
         told = Table("figure", "value", title=figures["client"]["command"], title_justify="left")
         for name, value in figures["client"]["told"].items():
