@@ -133,7 +133,9 @@ namespace TokTalk
         public void Add(StreamInfo info)
         {
             FaceMessage named = info.Face;
-            if (named != null && named.Count > 0)
+            bool fits = named == null || named.Width == names.Length;
+            Note(fits);
+            if (fits && named != null && named.Count > 0)
             {
                 Interlocked.Exchange(ref epochNs, info.EpochNs ?? named.PtsNs - Media(named.Start, named.Fps));
                 var still = new Chunk { Kind = ChunkKind.Still, PtsNs = named.PtsNs, Rate = named.Fps, Count = 1 };

@@ -85,6 +85,16 @@ namespace TokTalk.Tests
         }
 
         [Test]
+        public void AFaceOfAHelloThatIsNotAsWideAsTheNamesIsRefused()
+        {
+            playout.Names = new[] { "jawOpen" };
+            playout.Add(new StreamInfo { Name = "s", Face = Face(now + Offset, 1, 0.5f) });
+            Show(100);
+            Assert.AreEqual(0, weights[0]);
+            Assert.AreEqual(1, playout.Refused);
+        }
+
+        [Test]
         public void AnOldFaceOfAHelloDoesNotReplaceALaterOne()
         {
             playout.Add(Face(now + Offset, 50, 0.8f));
