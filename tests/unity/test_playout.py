@@ -1,8 +1,14 @@
 """Sound and face as the C# client plays them in real time, and what the network takes."""
 
+import time
+
+import numpy as np
 import pytest
 
 from tests.unity import measure
+from tests.unity.mono import Peer
+from toktalk_node.bridge.server import Bridge
+from toktalk_node.signals import Clock, FaceChunk
 
 pytestmark = pytest.mark.peer
 
@@ -20,3 +26,21 @@ def test_messages_of_many_streams_reach_the_client_soon_and_without_garbage(prog
     assert (figures["lost"], figures["errors"]) == (0, 0)
     assert figures["p50_ms"] < 20
     assert figures["collections"] <= 1
+
+
+def test_who_joins_late_sees_the_newest_face_until_the_first_live_one(program):
+    def face(weight: float) -> FaceChunk:
+        return FaceChunk(np.full((25, 52), weight, np.float32), np.zeros((25, 3), np.float32), 50)
+
+    with Bridge(pub_port=0, control_port=0) as bridge:
+        bridge.publish_face(face(0.5), Clock(time.time_ns() - 10_000_000_000))
+        with Peer(program, "play", bridge.control_endpoint, "default", "4") as peer:
+            time.sleep(2.5)
+            live = Clock(time.time_ns() + 200_000_000)
+            bridge.publish_face(face(0.9), live)
+            *pictures, _ = peer.lines(10.0)
+    shown = np.array([picture["shown"] for picture in pictures])
+    first, then = int(np.argmax(shown > 0)), int(np.argmax(shown > 0.6))
+    assert then - first > 90, "a second at least"
+    np.testing.assert_array_equal(shown[first:then], 0.5)
+    assert 0 <= pictures[then]["pts_ns"] - live.epoch_ns < 50_000_000, "the old frame sets no time"

@@ -19,9 +19,14 @@ static class Player
     sealed class Sink : IBridgeListener
     {
         public Playout Playout;
+        public string Stream;
 
         public void OnHello(HelloReply hello)
         {
+            Playout.Names = hello.Names;
+            foreach (StreamInfo info in hello.Streams)
+                if (info.Name == Stream)
+                    Playout.Add(info);
         }
 
         public void OnFace(FaceMessage face)
@@ -42,7 +47,7 @@ static class Player
 
     public static void Run(string endpoint, string stream, double seconds)
     {
-        var sink = new Sink();
+        var sink = new Sink { Stream = stream };
         BridgeClient client = null;
         var playout = new Playout(() => client.ClockOffsetNs, () => LocalClock.NowNs);
         sink.Playout = playout;

@@ -105,7 +105,7 @@ namespace TokTalk.Tests
         {
             skin.SetBlendShapeWeight(2, 30);
             Meet();
-            Speak("s", 600, 0.5f);
+            Speak("s", 1000, 0.5f);
             Show(300);
             Assert.IsTrue(receiver.IsMoving);
             Assert.AreEqual(50, skin.GetBlendShapeWeight(0), 0.01);
@@ -123,7 +123,7 @@ namespace TokTalk.Tests
             Show(700);
             Assert.AreEqual(40, skin.GetBlendShapeWeight(2), 0.01);
             Assert.IsFalse(receiver.IsMoving);
-            Speak("s", 400, 0.5f);
+            Speak("s", 1000, 0.5f);
             Show(100);
             Assert.AreEqual(50, skin.GetBlendShapeWeight(0), 0.01);
         }
@@ -159,11 +159,11 @@ namespace TokTalk.Tests
             Meet();
             Show(100, animate);
             Assert.AreEqual(smile, skin.GetBlendShapeWeight(2));
-            Speak("s", 400, 0.5f);
+            Speak("s", 1000, 0.5f);
             Show(300, animate);
             Assert.AreEqual(50, skin.GetBlendShapeWeight(0), 0.01);
             Assert.AreEqual(0, skin.GetBlendShapeWeight(2), 0.01);
-            Show(1200, animate);
+            Show(2000, animate);
             Assert.AreEqual(smile, skin.GetBlendShapeWeight(2));
             Assert.AreEqual(0, skin.GetBlendShapeWeight(0));
         }
@@ -172,21 +172,21 @@ namespace TokTalk.Tests
         public void AnotherStreamIsFollowedWhenTheOneIsGoneAndNoneWasAskedFor()
         {
             Meet();
-            Speak("first", 200, 0.5f);
-            Speak("second", 200, 0.9f);
+            Speak("first", 1000, 0.5f);
+            Speak("second", 1000, 0.9f);
             Show(100);
             Assert.AreEqual(50, skin.GetBlendShapeWeight(0), 0.01, "the first that came");
             Happen("first", EventMessage.Gone);
-            Speak("second", 400, 0.9f);
+            Speak("second", 1000, 0.9f);
             Show(200);
             Assert.AreEqual(90, skin.GetBlendShapeWeight(0), 0.01);
             // the bridge begins again with another stream
             Meet(new StreamInfo { Name = "third" });
-            Speak("third", 400, 0.2f);
+            Speak("third", 1000, 0.2f);
             Show(200);
             Assert.AreEqual(20, skin.GetBlendShapeWeight(0), 0.01);
             Meet(new StreamInfo { Name = "other" }, new StreamInfo { Name = "third" });
-            Speak("third", 400, 0.3f);
+            Speak("third", 1000, 0.3f);
             Show(200);
             Assert.AreEqual(30, skin.GetBlendShapeWeight(0), 0.01, "it is still there");
         }
@@ -197,10 +197,10 @@ namespace TokTalk.Tests
             receiver.Stream = "mine";
             Meet(new StreamInfo { Name = "other" });
             Happen("mine", EventMessage.Gone);
-            Speak("other", 400, 0.9f);
+            Speak("other", 1000, 0.9f);
             Show(200);
             Assert.AreEqual(0, skin.GetBlendShapeWeight(0));
-            Speak("mine", 400, 0.5f);
+            Speak("mine", 1000, 0.5f);
             Show(200);
             Assert.AreEqual(50, skin.GetBlendShapeWeight(0), 0.01);
         }
