@@ -87,7 +87,8 @@ def test_a_joint_is_rest_plus_its_terms() -> None:
 
 
 def test_a_mimic_moves_as_in_a_urdf() -> None:
-    both = JAW + "  jaw_right: {mimic: jaw, multiplier: -2, offset: 0.05}\n"
+    own = "{velocity: 10, acceleration: 200}"
+    both = JAW + f"  jaw_right: {{mimic: jaw, multiplier: -2, offset: 0.05, limits: {own}}}\n"
     assert positions(both, jawOpen=0.5) == {"jaw": pytest.approx(0.3), "jaw_right": pytest.approx(-0.55)}
     robot = parse(both)
     assert robot.rates(np.array([2.0])).tolist() == [2.0, -4.0]
@@ -177,7 +178,18 @@ joints:
         ("acceleration: 100", "acceleration: 0.001", 6, "from its far end to rest"),
         ("acceleration: 100", "acceleration: 100, jerk: 10", 6, "takes 20 s to turn the acceleration round"),
         ("weight: 0.4}", "weight: 1.0e+300}", 8, "weight of jawOpen is 1.0e+300"),
-        ("  jaw:", "  lid: {mimic: jaw, multiplier: 2, position: [0, 0.9]}\n  jaw:", 3, "leads it from 0 to 1"),
+        ("  jaw:", "  lid: {mimic: jaw, limits: {position: [0, 0.4]}}\n  jaw:", 3, "leads it from 0 to 0.5"),
+        ("  jaw:", "  lid:\n    mimic: jaw\n    limits: {velocity: 4}\n  jaw:", 5,
+         "jaw leads it at a velocity of up to 5, beyond its 4: lower the velocity of jaw to 4"),
+        ("  jaw:", "  lid: {mimic: jaw, multiplier: -3, limits: {velocity: 15, acceleration: 100}}\n  jaw:", 3,
+         "acceleration of up to 300, beyond its 100: lower the acceleration of jaw to 33.33"),
+        ("  jaw:", "  lid: {mimic: jaw, multiplier: -3}\n  jaw:", 3,
+         "moves 3 times as fast as jaw, so it needs its own limits of velocity, acceleration"),
+        ("  jaw:", "  lid: {mimic: jaw, limits: {jerk: 800}}\n  jaw:", 3, "lower the jerk of jaw to 800"),
+        ("  jaw:", "  lid: {mimic: jaw, multiplier: heavy}\n  jaw:", 3, "multiplier is heavy"),
+        ("  jaw:", "  lid: {mimic: jaw, limits: {velocity: 0}}\n  jaw:", 3, "velocity is 0, expected more than 0"),
+        ("  jaw:", "  lid: {mimic: jaw, limits: {jark: 3}}\n  jaw:", 3, "did you mean jerk"),
+        ("  jaw:", "  lid: {mimic: jaw, position: [0, 1]}\n  jaw:", 3, "'position' means nothing"),
         ("joints:", "mouth: lid\njoints:\n  lid: {mimic: jaw}", 2, "no joint 'lid' that follows the face"),
         ("  jaw:", "  my jaw:", 3, "names are letters"),
     ],

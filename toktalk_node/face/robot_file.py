@@ -30,7 +30,7 @@ UNITS: dict[str, tuple[float, str]] = {
 """Unit -> (largest position that makes sense, what to say of larger ones)."""
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_/.-]{0,127}")
 _JOINT = {"unit", "rest", "limits", "from", "invert", "saturate", "keep"}
-_MIMIC = {"mimic", "multiplier", "offset", "position"}
+_MIMIC = {"mimic", "multiplier", "offset", "limits"}
 _LIMITS = {"position", "velocity", "acceleration", "jerk"}
 _TERM = {"shape", "weight", "curve", "gamma", "min", "max", "offset"}
 _KEEP = {"low": -1, "high": 1}
@@ -275,26 +275,47 @@ class _Map(NodeReader):
         what = f"joint {name}"
         self.known(what, entries, _MIMIC)
         joint = self.text(entries["mimic"][1], f"{what}: mimic")
-        values = {
-            key: self.number(entries[key][1], f"{what}: {key}") for key in ("multiplier", "offset") if key in entries
-        }
+        given = [key for key in ("multiplier", "offset") if key in entries]
+        values = {key: self.number(entries[key][1], f"{what}: {key}") for key in given}
         if values.get("multiplier") == 0:
             self.wrong(entries["multiplier"][1], f"{what}: multiplier is 0: it would never move")
-        return Mimic(name, joint, **values)
+        return Mimic(name, joint, **{key: value for key, value in values.items() if value is not None})
 
     def follows(self, mimic: Mimic, node: Node, joints: list[Joint]) -> None:
-        """Refuses a mimic that its joint leads beyond its own limits."""
-        entries = self.mapping(node, f"joint {mimic.name}")
-        if "position" not in entries or not joints:
+        """Refuses a mimic that its joint leads beyond its limits, which are the joint's unless it names its own."""
+        entries, what = self.mapping(node, f"joint {mimic.name}"), f"joint {mimic.name}: limits"
+        given = self.mapping(entries["limits"][1], what, _LIMITS) if "limits" in entries else {}
+        if not joints:
             return
-        limits = self.numbers(entries["position"][1], f"joint {mimic.name}: position", 2)
-        ends = sorted(mimic.multiplier * end + mimic.offset for end in (joints[0].low, joints[0].high))
-        if len(limits) == 2 and not (limits[0] <= ends[0] and ends[1] <= limits[1]):
+        joint, times = joints[0], abs(mimic.multiplier)
+        if "position" in given:
+            limits = self.numbers(given["position"][1], f"{what}: position", 2)
+            ends = sorted(mimic.multiplier * end + mimic.offset for end in (joint.low, joint.high))
+            if len(limits) == 2 and not (limits[0] <= ends[0] and ends[1] <= limits[1]):
+                self.wrong(
+                    given["position"][1],
+                    f"joint {mimic.name}: {mimic.joint} leads it from {ends[0]:.4g} to {ends[1]:.4g}, outside its "
+                    f"position limits {limits[0]:g} to {limits[1]:g}",
+                )
+        rates = [name for name in ("velocity", "acceleration", "jerk") if getattr(joint, name) < math.inf]
+        if (missing := [name for name in rates if name not in given]) and times > 1:
             self.wrong(
-                entries["position"][1],
-                f"joint {mimic.name}: {mimic.joint} leads it from {ends[0]:.4g} to {ends[1]:.4g}, outside its position "
-                f"limits {limits[0]:g} to {limits[1]:g}",
+                node,
+                f"joint {mimic.name}: it moves {times:g} times as fast as {mimic.joint}, so it needs its own limits of "
+                f"{', '.join(missing)}",
             )
+        for name in ("velocity", "acceleration", "jerk"):
+            if name not in given or (own := self.number(given[name][1], f"{what}: {name}")) is None:
+                continue
+            led = times * getattr(joint, name)
+            if own <= 0:
+                self.wrong(given[name][1], f"{what}: {name} is {own:g}, expected more than 0")
+            elif led > own * (1 + 1e-9):
+                self.wrong(
+                    given[name][1],
+                    f"joint {mimic.name}: {mimic.joint} leads it at a {name} of up to {led:.4g}, beyond its {own:g}: "
+                    f"lower the {name} of {mimic.joint} to {own / times:.4g}",
+                )
 
     def leds(self, node: Node) -> tuple[Panel | None, list[Joint]]:
         """The mouth of lights and what drives it."""
