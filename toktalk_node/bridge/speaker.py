@@ -62,6 +62,8 @@ class SpeakerStats:
     """Times that playing sound was set right, because the loudspeaker's clock runs otherwise than the stream's."""
     device_errors: int = 0
     """Times that the loudspeaker could not be opened or stopped by itself."""
+    errors: int = 0
+    """Messages of the bridge that were refused."""
 
 
 class Track:
@@ -214,9 +216,12 @@ class Speaker:
         for stream, info in client.streams.items():
             if info.audio_rate and self._stream in (None, stream):
                 self._track(stream, info.audio_rate)  # a loudspeaker takes its time to open
+        refused = self.stats.errors
         while not self._stop.is_set():
+            self.stats.errors = refused + client.stats.errors
             for stream, message in client.messages(timeout=_POLL):
                 self._offset_ns = client.clock_offset_ns
+                self.stats.errors = refused + client.stats.errors
                 if isinstance(message, Audio) and (track := self._track(stream, message.rate)):
                     track.push(message.pts_ns, message.array())
                 elif isinstance(message, Event) and stream in self._voices:

@@ -84,6 +84,8 @@ class UdpStats:
     """Frames that came after their time, so that a newer one was sent instead."""
     unsent_frames: int = 0
     """Frames of streams whose subject is another stream's, or beyond the most that are sent."""
+    errors: int = 0
+    """Messages of the bridge that were refused."""
 
 
 @dataclass
@@ -234,6 +236,7 @@ class UdpSender:
         if self._stop.is_set():
             raise _Stopped
         now = time.monotonic()
+        self.stats.errors = client.stats.errors
         with self._lock:
             for stream, info in client.streams.items():
                 if self._stream in (None, stream) and (found := self._face(stream)):
