@@ -234,6 +234,25 @@ def test_a_proxy_that_speaks_tls_passes_pages_and_sockets(bridge):
         asyncio.run(run())
 
 
+def test_a_phone_in_the_network_gets_page_and_face_by_the_machines_address(bridge):
+    addresses = [a.address for found in psutil.net_if_addrs().values() for a in found if a.family is network.AF_INET]
+    address = next((a for a in addresses if not a.startswith("127.")), None)
+    if address is None:
+        pytest.skip("this machine has no network")
+
+    async def run() -> None:
+        page = f"http://{address}:{viewer.port}"
+        async with aiohttp.ClientSession() as session:
+            async with session.get(f"{page}/screen") as response:
+                assert response.status == 200
+            async with session.ws_connect(f"{page}/ws", headers={"Origin": page}) as socket:
+                await first_face(socket, bridge, 1)
+
+    with WebViewer(bridge.control_endpoint, host="0.0.0.0", port=0) as viewer:
+        assert viewer.url == f"http://127.0.0.1:{viewer.port}/"
+        asyncio.run(run())
+
+
 def test_a_browser_gets_the_streams_that_it_asks_for(bridge, viewer):
     async def run() -> None:
         async with aiohttp.ClientSession() as session, session.ws_connect(viewer.url + "ws?stream=default") as socket:
