@@ -1,6 +1,6 @@
 """A LiveKit agent with a face: type what it shall say, an empty line interrupts it, Ctrl-D ends. No server is needed.
 
-    pip install "toktalk_node[agents,tts]"
+    pip install ".[agents,tts]"                     # in a clone of TokTalk
     python examples/agents/livekit_face.py          # then open http://127.0.0.1:8765/
 
 In a room, `await session.start(agent=..., room=ctx.room)` comes first, then

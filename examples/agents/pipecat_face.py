@@ -1,6 +1,6 @@
 """A pipecat pipeline whose bot has a face: type what it shall say, an empty line interrupts it, Ctrl-D ends.
 
-    pip install "toktalk_node[agents,tts]"
+    pip install ".[agents,tts]"                     # in a clone of TokTalk
     python examples/agents/pipecat_face.py          # then open http://127.0.0.1:8765/
 
 The page plays the sound (`plays="receivers"`). In a pipeline with a transport (Daily, WebRTC, telephone) leave that out

@@ -40,13 +40,14 @@ def test_one_command_prints_a_table_and_every_figure(tmp_path):
     assert 90 < figures["streams"][0]["messages_per_s"] < 150
     assert figures["punctuality"]["frames"] + figures["punctuality"]["late"] == 60
     assert figures["slow_client"]["lost"] == 0
-    assert figures["client"]["told"]["p50_ms"] > 0
+    assert [run["streams"] for run in figures["client"]] == [1, 2]
+    assert all(run["told"]["p50_ms"] > 0 and run["publisher_cpu"] > 0 for run in figures["client"])
 
 
 @pytest.mark.parametrize("command", ["/no/such/program", "false", "echo words"])
 def test_another_client_that_fails_is_named(command):
     with pytest.raises(ValueError, match=command.split()[0]):
-        bench.other_client(command, 0.2)
+        bench.other_client(command, 1, 0.2)
 
 
 def test_numbers_of_streams_are_checked():

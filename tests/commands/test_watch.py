@@ -1,6 +1,7 @@
 """`toktalk watch` beside a real bridge."""
 
 import json
+import sys
 import threading
 import time
 
@@ -77,6 +78,17 @@ def test_curves_and_sound_are_plotted(tmp_path):
         quiet = ["watch", bridge.control_endpoint, "--plot", str(picture), "--seconds", "0.2"]
         result = CliRunner().invoke(build_app("watch"), quiet)
         assert result.exit_code == 1 and "nothing to plot" in result.output
+
+
+def test_without_matplotlib_it_is_said_at_once_what_to_install(tmp_path, monkeypatch):
+    monkeypatch.delitem(sys.modules, "toktalk_node.commands.watch_plot", raising=False)
+    monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
+    with Bridge(pub_port=0, control_port=0) as bridge:
+        begin = time.monotonic()
+        words = ["watch", bridge.control_endpoint, "--plot", str(tmp_path / "face.png"), "--seconds", "60"]
+        result = CliRunner().invoke(build_app("watch"), words)
+    assert result.exit_code == 1 and "pip install matplotlib" in result.output
+    assert time.monotonic() - begin < 20
 
 
 def test_a_stream_of_sound_alone_ends_when_it_is_told_to():

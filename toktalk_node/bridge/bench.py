@@ -54,14 +54,14 @@ def measure(streams: tuple[int, ...], seconds: float, command: str = "") -> dict
         "punctuality": punctuality(seconds),
     }
     if command:
-        figures["client"] = other_client(command, seconds)
+        figures["client"] = [other_client(command, count, seconds) for count in streams]
     return figures
 
 
 def latency(streams: int, seconds: float) -> dict:
     """Age on arrival, messages per second and CPU of both sides."""
-    with _publisher(Load(streams, seconds)) as (client, start, result):
-        start()
+    with _publisher(Load(streams, seconds)) as (client, tell, result):
+        tell("start")
         begin, cpu, ages = time.perf_counter(), time.process_time(), []
         for _, message in client.messages(timeout=1.0):
             if not isinstance(message, Event):
@@ -80,8 +80,8 @@ def latency(streams: int, seconds: float) -> dict:
 
 def slow_client(streams: int, seconds: float) -> dict:
     """A reader's latency, and the publisher's time for one message, before and after a receiver that never reads."""
-    with _publisher(Load(streams, 2 * seconds)) as (client, start, result), _sleeper() as sleeper:
-        start()
+    with _publisher(Load(streams, 2 * seconds)) as (client, tell, result), _sleeper() as sleeper:
+        tell("start")
         begin, ages, sleeps = time.time_ns(), [], False
         turn = begin + round(seconds * NANOSECONDS)
         for _, message in client.messages(timeout=1.0):
@@ -117,24 +117,25 @@ def punctuality(seconds: float) -> dict:
 
     No sound is played here: tests/bridge/measure_speaker.py compares with what leaves a loudspeaker.
     """
-    with _publisher(Load(1, seconds, LEAD)) as (client, start, result):
-        start()
+    with _publisher(Load(1, seconds, LEAD)) as (client, tell, result):
+        tell("start")
         off = [abs(time.time_ns() - frame.pts_ns) for frame in client.frames(timeout=1.0)]
         result()
         return {"frames": len(off), "late": client.stats.late_frames, **_percentiles(off)}
 
 
-def other_client(command: str, seconds: float) -> dict:
-    """What another client's program says of the same load: the JSON in its last line.
+def other_client(command: str, streams: int, seconds: float) -> dict:
+    """What another client's program says of the same load, the JSON in its last line, and the publisher's CPU.
 
     `{endpoint}`, `{pub}` and `{seconds}` in `command` are replaced. Raises ValueError when it fails or says no JSON.
     """
-    with _publisher(Load(1, seconds + 2.0)) as (client, start, result):
+    with _publisher(Load(streams, seconds + GRACE)) as (client, tell, result):
         values = {"endpoint": client.endpoint, "pub": client.pub_endpoint, "seconds": f"{seconds:g}"}
         words = [_filled(word, values) for word in shlex.split(command)]
+        client.close()  # one that does not read would be in the publisher's way
         try:
             with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as process:
-                start()
+                tell("start")
                 try:
                     output, _ = process.communicate(timeout=seconds + GRACE)
                 except subprocess.TimeoutExpired as error:
@@ -142,14 +143,15 @@ def other_client(command: str, seconds: float) -> dict:
                     raise ValueError(f"{words[0]} did not end in {seconds + GRACE:g} s") from error
         except OSError as error:
             raise ValueError(f"{words[0]} does not start: {error.strerror}") from error
-        result()
+        tell("stop")
+        sent = result()
     try:
         told = json.loads(output.strip().splitlines()[-1])
     except (IndexError, ValueError) as error:
         raise ValueError(
             f"{words[0]} ended with {process.returncode} and no line of JSON: {output[-200:]!r}"
         ) from error
-    return {"command": command, "told": told}
+    return {"command": command, "streams": streams, "publisher_cpu": round(sent["cpu"], 3), "told": told}
 
 
 def _filled(word: str, values: dict[str, str]) -> str:
@@ -159,8 +161,8 @@ def _filled(word: str, values: dict[str, str]) -> str:
 
 
 @contextlib.contextmanager
-def _publisher(load: Load) -> Iterator[tuple[Client, Callable[[], None], Callable[[], dict]]]:
-    """(a client whose subscription is there, start(), result()) of a publisher in another process."""
+def _publisher(load: Load) -> Iterator[tuple[Client, Callable[[str], None], Callable[[], dict]]]:
+    """(a client whose subscription is there, tell("start" or "stop"), result()) of a publisher in another process."""
     context = multiprocessing.get_context("spawn")
     here, there = context.Pipe()
     process = context.Process(target=_publish, args=(load, there), daemon=True)
@@ -170,7 +172,7 @@ def _publisher(load: Load) -> Iterator[tuple[Client, Callable[[], None], Callabl
         with Client(f"tcp://127.0.0.1:{here.recv()}") as client:
             if client.receive(10.0) is None:
                 raise RuntimeError("the publisher's messages do not come")
-            yield client, lambda: here.send("start"), here.recv
+            yield client, here.send, here.recv
     finally:
         here.close()
         process.join(5.0)
@@ -178,8 +180,8 @@ def _publisher(load: Load) -> Iterator[tuple[Client, Callable[[], None], Callabl
 
 
 def _publish(load: Load, parent: Connection) -> None:
-    """The publisher's process."""
-    with Bridge(pub_port=0, control_port=0) as bridge:
+    """The publisher's process, which ends when the parent closes the pipe."""
+    with contextlib.suppress(EOFError), Bridge(pub_port=0, control_port=0) as bridge:
         parent.send(bridge.control_port)
         while not parent.poll(0.02):
             bridge.publish_event("ready", time.time_ns())
@@ -199,6 +201,9 @@ def _publish(load: Load, parent: Connection) -> None:
             if wait > 0:
                 time.sleep(wait / NANOSECONDS)
             frame, stream = divmod(k, load.streams)
+            if stream == 0 and parent.poll():
+                parent.recv()
+                break
             face = FaceChunk(weights, np.zeros((1, 3), np.float32), FPS, frame)
             audio = AudioChunk(sound, RATE, frame * len(sound))
             for publish, chunk, rate in ((bridge.publish_audio, audio, RATE), (bridge.publish_face, face, FPS)):
@@ -211,7 +216,7 @@ def _publish(load: Load, parent: Connection) -> None:
         stats = bridge.stats
         parent.send({"messages": stats.messages - before - announced, "cpu": share, "taken": taken,
                      "stalls": stats.stalls})  # fmt: skip
-        with contextlib.suppress(EOFError):  # until the parent has read everything
+        while True:  # until the parent has read everything
             parent.recv()
 
 

@@ -79,9 +79,11 @@ def _tables(figures: dict) -> "list[Table]":
     values = figures["punctuality"]
     punctual.add_row(str(values["frames"]), str(values["late"]), f"{values['p50_ms']:.2f}", f"{values['p99_ms']:.2f}")
     tables = [load, others, punctual]
-    if "client" in figures:
-        told = Table("figure", "value", title=figures["client"]["command"], title_justify="left")
-        for name, value in figures["client"]["told"].items():
-            told.add_row(name, str(value))
+    if runs := figures.get("client"):
+        names = list(runs[0]["told"])
+        told = Table("streams", *names, "CPU publisher", title=runs[0]["command"], title_justify="left")
+        for run in runs:
+            values = (str(run["told"].get(name, "")) for name in names)
+            told.add_row(str(run["streams"]), *values, f"{run['publisher_cpu']:.0%}")
         tables.append(told)
     return tables

@@ -198,8 +198,10 @@ def _bar(value: float, width: int) -> str:
 
 def _plot(client: "Client", path: Path, seconds: float) -> None:
     """Draw what arrives in `seconds`: the sound's waveform, the liveliest weights, the head, and events."""
-    from toktalk_node.commands.watch_plot import draw
-
+    try:
+        from toktalk_node.commands.watch_plot import draw
+    except ModuleNotFoundError as error:
+        raise ValueError("--plot needs matplotlib: .venv/bin/pip install matplotlib") from error
     messages: list = []
     for item in _items(client, seconds):
         if isinstance(item, tuple):

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+from matplotlib.figure import Figure
 
 from toktalk_node.bridge.protocol import Audio, Event, Face
 from toktalk_node.signals import NANOSECONDS
@@ -21,13 +22,8 @@ def draw(messages: list[tuple[str, Face | Audio | Event]], names: tuple[str, ...
     """Draw the stream with the most faces of `messages` into `path`; returns a line that says what was drawn.
 
     Raises:
-        ValueError: no faces among them, or matplotlib is missing.
+        ValueError: no faces among them.
     """
-    try:
-        from matplotlib.figure import Figure
-    except ModuleNotFoundError as error:
-        raise ValueError("plots need matplotlib: pip install matplotlib") from error
-
     count = Counter(stream for stream, message in messages if isinstance(message, Face))
     if not count:
         raise ValueError(f"no face came among {len(messages)} messages: nothing to plot")
