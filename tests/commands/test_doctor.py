@@ -1,5 +1,6 @@
 import json
 import socket
+import sys
 
 import pytest
 from typer.testing import CliRunner
@@ -18,6 +19,18 @@ def test_findings_are_complete_and_the_exit_status_tells() -> None:
     assert report["ok"] == (not missing) and result.exit_code == bool(missing)
     for finding in report["findings"]:
         assert finding["state"] == doctor.OK or finding["remedy"], f"{finding['name']}: nothing to do about it"
+
+
+def test_what_is_optional_is_told_with_its_use_and_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "livekit", None)  # as if it were not installed
+    monkeypatch.setattr(sys, "path", [path for path in sys.path if "site-packages" not in path])
+    sys.path_importer_cache.clear()
+    found = {finding.name: finding for finding in (doctor._extra(*extra) for extra in doctor.EXTRAS)}
+    assert set(found) == {"Agents, pipecat", "Agents, LiveKit", "Plots", "Training", "Alignment", "Logs"}
+    assert found["Agents, LiveKit"].state == doctor.OPTIONAL and "livekit.agents" in found["Agents, LiveKit"].found
+    assert 'pip install ".[agents]"' in found["Agents, LiveKit"].remedy
+    for finding in found.values():
+        assert finding.state == doctor.OK or ("pip install" in finding.remedy and ", for " in finding.remedy)
 
 
 def test_a_port_in_use_is_named() -> None:

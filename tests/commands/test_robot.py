@@ -5,6 +5,8 @@ import pytest
 from typer.testing import CliRunner
 
 from toktalk_node.cli import build_app
+from toktalk_node.commands import robot
+from toktalk_node.evaluation import robot as evaluation
 
 runner = CliRunner()
 
@@ -40,6 +42,13 @@ def test_a_map_that_is_wrong_is_told_line_by_line(tmp_path: Path) -> None:
 def test_what_cannot_be_done_is_said_at_once(arguments: tuple, words: str) -> None:
     done = check(*arguments)
     assert done.exit_code == 1 and words in done.output.replace("\n", " ")
+
+
+def test_a_picture_without_matplotlib_is_refused_before_anything_is_spoken(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(evaluation, "find_spec", lambda name: None)
+    monkeypatch.setattr(robot, "_speak", lambda *_: pytest.fail("it speaks first"))
+    done = check("jaw2", "--plot", "joints.png")
+    assert done.exit_code == 1 and "pictures need matplotlib: pip install matplotlib" in done.output.replace("\n", " ")
 
 
 def test_a_sentence_is_spoken_on_the_robot_and_its_lips_shut(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """`toktalk doctor`: what this machine has, and what to do about what is missing."""
 
 import importlib
+import importlib.util
 import json
 import os
 import platform
@@ -8,6 +9,7 @@ import shutil
 import socket
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from functools import partial
 
 import typer
 
@@ -126,8 +128,33 @@ def _browser() -> Finding:
     return Finding("Browser", OK, found)
 
 
+def _extra(name: str, package: str, modules: tuple[str, ...], use: str) -> Finding:
+    """What is there of something optional, which `pip install PACKAGE` in the clone brings."""
+    lacking = [module for module in modules if not _there(module)]
+    if lacking:
+        remedy = f'in the clone: pip install "{package}" (after make setup: .venv/bin/pip), for {use}'
+        return Finding(name, OPTIONAL, f"no {', '.join(lacking)}", remedy)
+    return Finding(name, OK, ", ".join(modules))
+
+
+def _there(module: str) -> bool:
+    try:
+        return importlib.util.find_spec(module) is not None
+    except ModuleNotFoundError:  # the package that it is in
+        return False
+
+
+EXTRAS = (
+    ("Agents, pipecat", ".[agents]", ("pipecat",), "FaceProcessor (docs/agents.md; Python 3.11 or newer)"),
+    ("Agents, LiveKit", ".[agents]", ("livekit.agents",), "FaceAudioOutput (docs/agents.md)"),
+    ("Plots", "matplotlib", ("matplotlib",), "--plot of toktalk robot check and toktalk watch"),
+    ("Training", ".[train]", ("lmdb", "scipy", "matplotlib"), "toktalk train and toktalk corpus"),
+    ("Alignment", ".[align]", ("pocketsphinx",), "corpora whose phones are not known"),
+    ("Logs", ".[mcap]", ("mcap",), "toktalk render -o OUT.mcap"),
+)
 CHECKS: tuple[Callable[[], Finding], ...] = (
     _python, _torch, _gpu, _ros, _messages, _weights, _speech, _microphone, _ports, _ffmpeg, _browser,
+    *(partial(_extra, *extra) for extra in EXTRAS),
 )  # fmt: skip
 
 

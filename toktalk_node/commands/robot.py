@@ -42,7 +42,7 @@ def check(
     """Tell everything that is wrong with a map. With a sentence: do the joints follow, and do the lips still shut?"""
     from rich.console import Console
 
-    from toktalk_node.evaluation.robot import liveliest, picture, picture_format, save
+    from toktalk_node.evaluation.robot import check_pictures, liveliest, picture, save
     from toktalk_node.face.robot_file import MapError, find, load
 
     errors = Console(stderr=True, highlight=False)
@@ -59,7 +59,7 @@ def check(
         try:
             chosen = _chosen(made, joint or [])
             if plot:
-                picture_format(plot)
+                check_pictures(plot)
             spoken, phones, said = _speak(made, text, wav, rate, ahead, lead, preset, style)
             figures = _figures(spoken, phones)
             if plot:

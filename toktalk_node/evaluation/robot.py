@@ -9,6 +9,7 @@ wanted mouth shuts. The mouth is shut while its joint is within a tenth of its w
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -159,11 +160,9 @@ def liveliest(spoken: Spoken, count: int = PANELS) -> list[int]:
 
 
 def picture(spoken: Spoken, joints: Sequence[int], phones: Sequence[Phone] | None, title: str) -> "Figure":
-    """Position, velocity and acceleration of `joints` with their limits. Raises RuntimeError without matplotlib."""
-    try:
-        from matplotlib.figure import Figure
-    except ImportError as error:
-        raise RuntimeError("pictures need matplotlib: pip install matplotlib") from error
+    """Position, velocity and acceleration of `joints` with their limits. Needs matplotlib (see `check_pictures`)."""
+    from matplotlib.figure import Figure
+
     figure = Figure(figsize=(13, 0.7 + 2.1 * len(joints)), layout="constrained")
     axes = figure.subplots(len(joints), 3, sharex=True, squeeze=False)
     robot, time = spoken.robot, spoken.time
@@ -197,14 +196,14 @@ def picture(spoken: Spoken, joints: Sequence[int], phones: Sequence[Phone] | Non
     return figure
 
 
-def picture_format(path: Path) -> str:
-    """The format that the suffix of a picture's file means. Raises ValueError for one that is none."""
-    suffix = path.suffix.lower()
-    if suffix not in (".png", ".svg", ".pdf"):
+def check_pictures(path: Path) -> None:
+    """Raise ValueError where the suffix of `path` is no picture's, RuntimeError without matplotlib."""
+    if path.suffix.lower() not in (".png", ".svg", ".pdf"):
         raise ValueError(f"{path}: pictures are .png, .svg or .pdf")
-    return suffix[1:]
+    if find_spec("matplotlib") is None:
+        raise RuntimeError("pictures need matplotlib: pip install matplotlib (after make setup: .venv/bin/pip)")
 
 
 def save(figure: "Figure", path: Path) -> None:
-    """Write a picture. Raises ValueError for a suffix that is no picture's, or OSError."""
-    figure.savefig(path, dpi=110, format=picture_format(path))
+    """Write a picture, of the format that its suffix names. Raises OSError where it cannot be written."""
+    figure.savefig(path, dpi=110, format=path.suffix.lower()[1:])

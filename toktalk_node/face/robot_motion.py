@@ -26,6 +26,9 @@ MAX_AHEAD = 10.0
 """Seconds that a frame may be ahead; a later one comes of a clock that is wrong."""
 PLANNED = 1.0
 """Seconds of frames ahead that a plan follows, at most, before it goes to rest."""
+COMMITTED = 0.02
+"""Seconds at the beginning of a plan that are those of the plan before: a controller that gets it within this time goes
+over to it without a jump."""
 LONGEST_PLAN = PLANNED + 6.0
 """Seconds until every joint is at rest: `robot_file.MAX_REST` and a limit of jerk take less than six."""
 _FRAMES = 2000
@@ -102,7 +105,10 @@ class RobotMotion:
         """Whether the last step followed a frame."""
         self.target = robot.rest
         """Where the last step wanted the driven joints to be, float64 [driven]."""
-        self._course, self._steps, self._done = robot.rest[None], 0, 0  # the plan's targets, their number, those done
+        self._course: list[tuple[np.ndarray, np.ndarray]] = []
+        """What each step of the plan heads for, and where it wants the joints to be, [driven] each."""
+        self._done = 0
+        """How many of them are done."""
         self._watchdog_ns, self._lead_ns = int(watchdog * NANOSECONDS), int(lead * NANOSECONDS)
         self._side = np.where(robot.keep > 0, -1.0, 1.0)
         ends = self._side * np.where(robot.keep > 0, robot.limits.high, robot.limits.low)
@@ -123,7 +129,7 @@ class RobotMotion:
     @property
     def standing(self) -> bool:
         """Whether all joints stand at rest."""
-        return not self.limiter.velocity.any() and np.allclose(self.limiter.position, self.robot.rest, atol=1e-9)
+        return self._stands(self.limiter)
 
     def step(self, now_ns: int) -> None:
         """Move on by one period, to where the joints are to be at `now_ns`."""
@@ -135,35 +141,47 @@ class RobotMotion:
     def plan(self, now_ns: int) -> tuple[np.ndarray, np.ndarray]:
         """What is to be done from `now_ns` on if no more frames come, until all joints stand at rest.
 
+        For the first `COMMITTED` seconds it is what the plan before said, or to go to rest where there was none.
         (positions, velocities), float64 [n, driven] each, at `now_ns` + 1, 2, ... n periods. `follow` then does it.
         """
         self._forget(now_ns)
         seconds = max(self.faces.end_ns + self._watchdog_ns - self._lead_ns - now_ns, 0) / NANOSECONDS
         steps = 0 if self.resting else int(np.ceil(min(seconds, PLANNED) / self.period))
-        self._course = self._targets(now_ns + round(self.period * NANOSECONDS), steps + 1)
-        self._steps, self._done = steps, 0
+        targets = self._targets(now_ns + round(self.period * NANOSECONDS), steps + 1)
+        course = [self._planned(self._done + i) for i in range(round(COMMITTED / self.period))]
+        committed = len(course)
         limiter, positions, velocities = self.limiter.fork(), [], []
         for i in range(round(LONGEST_PLAN / self.period)):
-            limiter.step(self._heading(i, limiter))
+            if i >= committed:
+                course.append((self._aim(targets, i, limiter), targets[i]) if i < steps else self._at_rest)
+            limiter.step(course[i][0])
             positions.append(limiter.position)
             velocities.append(limiter.velocity)
-            if i >= steps and not limiter.velocity.any() and np.allclose(limiter.position, self.robot.rest, atol=1e-9):
+            if i >= max(steps, committed) and self._stands(limiter):
                 break
+        self._course, self._done = course, 0
         return np.array(positions), np.array(velocities)
 
     def follow(self) -> None:
         """Move on by one period as planned."""
-        self.target = self._course[self._done] if self._done < self._steps else self.robot.rest
-        self.limiter.step(self._heading(self._done, self.limiter))
+        heading, self.target = self._planned(self._done)
+        self.limiter.step(heading)
         self._done += 1
 
     def _forget(self, now_ns: int) -> None:
         for timeline in (self.faces, self.loudness):
             timeline.forget(now_ns - self._watchdog_ns)
 
-    def _heading(self, index: int, limiter: Limiter) -> np.ndarray:
-        """What to head for in step `index` of the plan."""
-        return self._aim(self._course, index, limiter) if index < self._steps else self.robot.rest
+    def _planned(self, index: int) -> tuple[np.ndarray, np.ndarray]:
+        """Step `index` of the plan; after its end the joints stay at rest."""
+        return self._course[index] if index < len(self._course) else self._at_rest
+
+    def _stands(self, limiter: Limiter) -> bool:
+        return not limiter.velocity.any() and np.allclose(limiter.position, self.robot.rest, atol=1e-9)
+
+    @property
+    def _at_rest(self) -> tuple[np.ndarray, np.ndarray]:
+        return self.robot.rest, self.robot.rest
 
     def _targets(self, first_ns: int, steps: int) -> np.ndarray:
         """Where the joints should be, float64 [steps + longest, driven], from `first_ns` on, a period between them."""
