@@ -141,6 +141,33 @@ def nonsense() -> list[bytes | str]:
     return ["text", b"", *(framed(*p) for p in parts), *cut, flood, *random_bytes]
 
 
+def test_a_connection_that_dies_silently_is_made_anew():
+    """As on a phone that changes its network: nothing comes, not even an end; TCP would wait for minutes."""
+    connections: list[web.WebSocketResponse] = []
+    gone = asyncio.Event()
+
+    async def mute(socket: web.WebSocketResponse) -> None:
+        connections.append(socket)
+        first = len(connections) == 1
+        async for message in socket:
+            if first and gone.is_set():
+                await asyncio.sleep(60)
+            await serve_hello(socket, message)
+
+    async def run() -> None:
+        files = PARTS | {
+            "/": page_of("<script type=module src=toktalk-face.js></script><toktalk-face id=face kind=screen muted>")
+        }
+        async with site(files, mute) as url, open_page(url, 200, 200, before=WATCH) as page:
+            await page.until("window.face?.connected && face.stats.rendered")
+            gone.set()
+            await page.until("!face.connected", 30)
+            await page.until("face.connected && face.stats.connections === 2", 40)
+            assert await page.evaluate("made.sockets.length") == 2 and page.console == []
+
+    asyncio.run(run())
+
+
 def test_a_hostile_server_is_counted_and_the_page_lives(tmp_path):
     sockets: list[web.WebSocketResponse] = []
     attack = nonsense()

@@ -10,6 +10,7 @@ const FIRST_CLOCKS = 8; // exchanges at once after connecting
 const CLOCK_INTERVAL = 5000; // ms
 const AWAY_INTERVAL = 1000; // ms between looks for a bridge that does not answer
 const ANSWER = 5000; // ms to wait for a reply
+const SILENCE = 10_000; // ms without any message after which a connection that asks in vain is made anew
 const FIRST_RETRY = 250; // ms; doubled by every failure
 const LAST_RETRY = 8000;
 const MAX_TOPICS = 1024; // that are counted
@@ -47,6 +48,7 @@ export class Wire {
     this.retry = FIRST_RETRY;
     this.timers = new Set();
     this.closed = false;
+    this.heard = 0; // performance.now() of the last message
     this.open();
     this.beat();
   }
@@ -57,19 +59,22 @@ export class Wire {
     socket.binaryType = "arraybuffer";
     socket.onopen = () => {
       this.connections++;
+      this.heard = performance.now();
       this.clock.clear();
       this.seq.clear();
       this.greet();
       for (let i = 0; i < FIRST_CLOCKS; i++) this.after(40 * i, () => this.askClock());
     };
     socket.onmessage = (event) => this.receive(event.data);
-    socket.onclose = () => {
-      this.fail("the connection closed");
-      this.lose();
-      // a little apart, so that many pages do not come back at one instant
-      this.after(this.retry * (0.75 + 0.5 * Math.random()), () => this.open());
-      this.retry = Math.min(2 * this.retry, LAST_RETRY);
-    };
+    socket.onclose = () => this.reopen();
+  }
+
+  reopen() {
+    this.fail("the connection closed");
+    this.lose();
+    // a little apart, so that many pages do not come back at one instant
+    this.after(this.retry * (0.75 + 0.5 * Math.random()), () => this.open());
+    this.retry = Math.min(2 * this.retry, LAST_RETRY);
   }
 
   /** Let go of everything: socket, timers, requests. */
@@ -155,8 +160,14 @@ export class Wire {
     try {
       reply = await this.ask("clock", { t1_ns: BigInt(Math.round(t1 * 1e6)) });
     } catch {
-      if (this.socket.readyState === WebSocket.OPEN) this.lose();
-      return;
+      const { socket } = this;
+      if (socket.readyState !== WebSocket.OPEN) return;
+      this.lose();
+      if (performance.now() - this.heard < SILENCE) return;
+      // a phone that changed its network, a router that was switched off: TCP would not notice for minutes
+      socket.onmessage = socket.onclose = null;
+      socket.close();
+      return this.reopen();
     }
     const t4 = performance.now();
     if (this.alive && (reply.bridge ?? "") !== this.bridge) {
@@ -169,6 +180,7 @@ export class Wire {
   }
 
   receive(data) {
+    this.heard = performance.now();
     let got;
     try {
       got = received(data);
