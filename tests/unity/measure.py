@@ -14,6 +14,7 @@ import multiprocessing
 import sys
 import tempfile
 import time
+from multiprocessing.synchronize import Event
 from pathlib import Path
 
 import numpy as np
@@ -50,9 +51,10 @@ def publish_load(streams: int, seconds: float, port: "multiprocessing.Queue[int]
                 bridge.publish_audio(sound, Clock(time.time_ns()), f"s{stream}")
 
 
-def publish_triangle(seconds: float, port: "multiprocessing.Queue[int]") -> None:
+def publish_triangle(seconds: float, port: "multiprocessing.Queue[int]", ready: Event) -> None:
     with Bridge(pub_port=0, control_port=0) as bridge:
         port.put(bridge.control_port)
+        ready.wait()
         time.sleep(1.5)
         frames, samples = round(seconds * FPS), round(seconds * RATE)
         weights = np.zeros((frames, 52), np.float32)
@@ -77,15 +79,17 @@ def load(program: Path, streams: int, seconds: float) -> dict:
 def skew(program: Path, seconds: float, mode: str = "play", *more: str) -> dict:
     """Percentiles in ms of the pictures whose sound and face both tell the time.
 
-    program: prints the pictures when it is run with `mode`, endpoint, stream, seconds and `more`.
+    program: run with `mode`, endpoint, stream, seconds and `more` it says when it is ready, then prints the pictures.
     """
     context = multiprocessing.get_context("spawn")
-    port = context.Queue()
-    process = context.Process(target=publish_triangle, args=(seconds, port))
+    port, ready = context.Queue(), context.Event()
+    process = context.Process(target=publish_triangle, args=(seconds, port, ready))
     process.start()
     endpoint = f"tcp://127.0.0.1:{port.get()}"
     with Peer(program, mode, endpoint, "default", str(seconds + 3.5), *more) as peer:
-        *pictures, counts = peer.lines(seconds + 15.0)
+        peer.expect("ready", 60.0)
+        ready.set()
+        *pictures, counts = peer.lines(seconds + 30.0)
     process.join()
     heard, shown = (np.array([picture[name] for picture in pictures]) for name in ("heard", "shown"))
     told = (np.minimum(heard, shown) > 0.15) & (np.maximum(heard, shown) < 0.85)

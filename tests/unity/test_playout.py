@@ -34,8 +34,9 @@ def test_who_joins_late_sees_the_newest_face_until_the_first_live_one(program):
 
     with Bridge(pub_port=0, control_port=0) as bridge:
         bridge.publish_face(face(0.5), Clock(time.time_ns() - 10_000_000_000))
-        with Peer(program, "play", bridge.control_endpoint, "default", "4") as peer:
-            time.sleep(2.5)
+        with Peer(program, "play", bridge.control_endpoint, "default", "6") as peer:
+            peer.expect("ready", 60.0)
+            time.sleep(4.0)
             live = Clock(time.time_ns() + 200_000_000)
             bridge.publish_face(face(0.9), live)
             *pictures, _ = peer.lines(10.0)

@@ -38,7 +38,8 @@ def test_the_head_turns_and_the_button_interrupts(input_system, request):
     with Bridge(pub_port=0, control_port=0) as bridge:
         bridge.on_interrupt = lambda stream, played_ns: (heard.append((stream, played_ns, time.time_ns())), (0, 0))[1]
         with Peer(program, "scene", bridge.control_endpoint, "default", "3.5", str(HEAD), "2.5") as peer:
-            time.sleep(1.0)
+            peer.expect("ready", 60.0)
+            time.sleep(0.7)
             clock = Clock(time.time_ns() + 200_000_000)
             frames = 50 * 3
             head = np.tile(np.float32([0.3, 0.2, 0.0]), (frames, 1))

@@ -53,6 +53,7 @@ static class Player
         sink.Playout = playout;
         client = new BridgeClient(endpoint, stream, sink, "toktalk test");
         client.Start();
+        Console.WriteLine(Json.Object("ready", true));
         long beginNs = LocalClock.NowNs; // the device's frame 0 leaves the loudspeaker at beginNs + latency
         var device = new Thread(() => Device(playout, beginNs)) { Priority = ThreadPriority.Highest };
         device.Start();

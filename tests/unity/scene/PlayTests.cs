@@ -176,10 +176,12 @@ namespace TokTalk.Tests
             Speak("second", 1000, 0.9f);
             Show(100);
             Assert.AreEqual(50, skin.GetBlendShapeWeight(0), 0.01, "the first that came");
+            Playout before = receiver.Playout;
             Happen("first", EventMessage.Gone);
             Speak("second", 1000, 0.9f);
             Show(200);
             Assert.AreEqual(90, skin.GetBlendShapeWeight(0), 0.01);
+            Assert.AreNotSame(before, receiver.Playout, "nothing is left of the other's rest and times");
             // the bridge begins again with another stream
             Meet(new StreamInfo { Name = "third" });
             Speak("third", 1000, 0.2f);

@@ -11,8 +11,8 @@ using UnityEngine;
 
 /// <summary>
 /// The sample's scene in the stand-ins for Unity's engine, in real time: scene ENDPOINT STREAM SECONDS HEAD [CLICK].
-/// Prints, of each picture, what leaves the loudspeaker when it is on the screen, what its mesh shows (eyeBlinkLeft),
-/// and where its head points; CLICK is the second at which the button is pressed.
+/// Says that it is ready, then prints of each picture what leaves the loudspeaker when it is shown, what its mesh
+/// shows (eyeBlinkLeft), and where its head points; CLICK is the second at which the button is pressed.
 /// </summary>
 static class Scene
 {
@@ -36,6 +36,7 @@ static class Scene
         receiver.Endpoint = arguments[1];
         double seconds = double.Parse(arguments[3], CultureInfo.InvariantCulture);
         double click = arguments.Length > 5 ? double.Parse(arguments[5], CultureInfo.InvariantCulture) : -1;
+        Console.WriteLine("{\"ready\": true}");
         long beginNs = LocalClock.NowNs;
         var device = new Thread(() => Device(beginNs)) { Priority = System.Threading.ThreadPriority.Highest };
         device.Start();

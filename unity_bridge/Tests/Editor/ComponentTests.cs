@@ -244,9 +244,9 @@ namespace TokTalk.Tests
             head.Apply(new float[3], Arkit.Names, Weights("eyeLookDownLeft", 1, "eyeLookUpRight", 1));
             Assert.AreEqual(-Math.Sin(20 * Mathf.Deg2Rad), Points(left, leftRest, Forward).y, 1e-4);
             Assert.AreEqual(Math.Sin(20 * Mathf.Deg2Rad), Points(right, rightRest, Forward).y, 1e-4);
-            head.Apply(new[] { 0.3f, 0, 0 }, Arkit.Names, Weights("eyeLookInLeft", 1));
-            double yaw = 0.3 - 30 * Mathf.Deg2Rad;
-            Assert.AreEqual(-Math.Sin(yaw), Points(left, leftRest, Forward).x, 1e-4, "from where the head looks");
+            head.Apply(new[] { 0, 0.3f, 0 }, Arkit.Names, Weights("eyeLookOutLeft", 1));
+            double up = Math.Cos(30 * Mathf.Deg2Rad) * Math.Sin(0.3);
+            Assert.AreEqual(up, Points(left, leftRest, Forward).y, 1e-4, "sideways in the head that looks up");
         }
 
         [Test]

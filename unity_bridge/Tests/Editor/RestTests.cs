@@ -170,6 +170,17 @@ namespace TokTalk.Tests
         }
 
         [Test]
+        public void AnInterruptionVoidsWhatWouldHaveBegun()
+        {
+            playout.Add(new EventMessage { Kind = EventMessage.Start, PtsNs = now + Offset + 500 * Ms });
+            playout.Add(new EventMessage { Kind = EventMessage.Interrupted, PtsNs = now + Offset + 100 * Ms });
+            Show(700);
+            playout.Add(Face(now + Offset, 10, 0, 0, 0.2f));
+            Show(3000);
+            Assert.AreEqual(0.2f, weights[2], "it rests, for nobody speaks");
+        }
+
+        [Test]
         public void WhoJoinsAfterTheEndSeesTheRest()
         {
             playout.Add(new StreamInfo

@@ -109,19 +109,21 @@ namespace TokTalk.Tests
         public void TheMorphsOfAMetaHumanMoveAllThatTheyCan()
         {
             string[] morphs =
-                ("eye_blink_L eye_blink_R eye_lookUp_L eye_lookUp_R eye_lookDown_L eye_lookDown_R eye_lookLeft_L "
-                + "eye_lookLeft_R eye_lookRight_L eye_lookRight_R eye_squintInner_L eye_squintInner_R eye_widen_L "
-                + "eye_widen_R eye_cheekRaise_L eye_cheekRaise_R jaw_open jaw_fwd jaw_left jaw_right "
-                + "jaw_lowerChinRaise_L jaw_lowerChinRaise_R MlipsTogether_Jopen_UL MlipsTogether_Jopen_UR "
-                + "MlipsTogether_Jopen_DL MlipsTogether_Jopen_DR mouth_left mouth_right mouth_funnel_UL "
-                + "mouth_funnel_UR mouth_funnel_DL mouth_funnel_DR mouth_lipsPurse_UL mouth_lipsPurse_UR "
-                + "mouth_lipsPurse_DL mouth_lipsPurse_DR mouth_cornerPull_left mouth_cornerPull_right "
-                + "mouth_cornerDepress_L mouth_cornerDepress_R mouth_dimple_left mouth_dimple_right mouth_stretch_left "
-                + "mouth_stretch_right mouth_lowerLipRollIn_L mouth_lowerLipRollIn_R mouth_upperLipRollIn_L mouth_upperLipRollIn_R "
-                + "mouth_press_UL mouth_press_UR mouth_press_DL mouth_press_DR mouth_lowerLipDepress_left "
-                + "mouth_lowerLipDepress_right mouth_upperLipRaise_left mouth_upperLipRaise_right brow_down_L "
-                + "brow_down_R brow_raiseIn_L brow_raiseIn_R brow_raiseOuter_left brow_raiseOuter_right "
-                + "cheek_blow_left cheek_blow_right nose_wrinkle_left nose_wrinkle_right tongue_out_IN").Split(' ');
+                ("eye_blink_L eye_blink_R eye_lookUp_L eye_lookUp_R eye_lookDown_L eye_lookDown_R "
+                + "eye_lookLeft_L eye_lookLeft_R eye_lookRight_L eye_lookRight_R eye_squintInner_L "
+                + "eye_squintInner_R eye_widen_L eye_widen_R eye_cheekRaise_L eye_cheekRaise_R jaw_open "
+                + "jaw_fwd jaw_left jaw_right jaw_lowerChinRaise_L jaw_lowerChinRaise_R "
+                + "MlipsTogether_Jopen_UL MlipsTogether_Jopen_UR MlipsTogether_Jopen_DL "
+                + "MlipsTogether_Jopen_DR mouth_left mouth_right mouth_funnel_UL mouth_funnel_UR "
+                + "mouth_funnel_DL mouth_funnel_DR mouth_lipsPurse_UL mouth_lipsPurse_UR mouth_lipsPurse_DL "
+                + "mouth_lipsPurse_DR mouth_cornerPull_left mouth_cornerPull_right mouth_cornerDepress_L "
+                + "mouth_cornerDepress_R mouth_dimple_left mouth_dimple_right mouth_stretch_left "
+                + "mouth_stretch_right mouth_lowerLipRollIn_L mouth_lowerLipRollIn_R mouth_upperLipRollIn_L "
+                + "mouth_upperLipRollIn_R mouth_press_UL mouth_press_UR mouth_press_DL mouth_press_DR "
+                + "mouth_lowerLipDepress_left mouth_lowerLipDepress_right mouth_upperLipRaise_left "
+                + "mouth_upperLipRaise_right brow_down_L brow_down_R brow_raiseIn_L brow_raiseIn_R "
+                + "brow_raiseOuter_left brow_raiseOuter_right cheek_blow_left cheek_blow_right "
+                + "nose_wrinkle_left nose_wrinkle_right tongue_out_IN").Split(' ');
             morphs = System.Array.ConvertAll(morphs, morph => "head_lod0_mesh__" + morph);
             Assert.IsFalse(System.Array.Exists(ShapeNames.Match(Arkit.Names, morphs), meant => meant < 0));
             bool[] found = new ShapeMap(Arkit.Names, morphs, null).Found;
