@@ -23,8 +23,7 @@ def test_findings_are_complete_and_the_exit_status_tells() -> None:
 
 def test_what_is_optional_is_told_with_its_use_and_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "livekit", None)  # as if it were not installed
-    monkeypatch.setattr(sys, "path", [path for path in sys.path if "site-packages" not in path])
-    sys.path_importer_cache.clear()
+    monkeypatch.delitem(sys.modules, "livekit.agents", raising=False)
     found = {finding.name: finding for finding in (doctor._extra(*extra) for extra in doctor.EXTRAS)}
     assert set(found) == {"Agents, pipecat", "Agents, LiveKit", "Plots", "Training", "Alignment", "Logs"}
     assert found["Agents, LiveKit"].state == doctor.OPTIONAL and "livekit.agents" in found["Agents, LiveKit"].found

@@ -6,6 +6,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,9 @@ import pytest
 pytest.importorskip("rclpy")
 pytest.importorskip("toktalk_msgs")
 import soundfile  # noqa: E402
+
+from toktalk_node.bridge.client import Client  # noqa: E402
+from toktalk_node.bridge.protocol import Event, Face  # noqa: E402
 
 pytestmark = pytest.mark.slow
 DEMO = [sys.executable, "-m", "toktalk_node.cli", "demo", "--port", "0", "--zmq-port", "0"]
@@ -73,6 +77,35 @@ def test_once_speaks_and_reports_its_figures_in_one_line(recording: Path) -> Non
     assert figures["underruns"] <= late <= figures["frames"]
     if figures["rtf"] < 0.7 and figures["reaction_p99_ms"] < 150:  # else the machine has other work
         assert late == 0, "frames were late although there was time"
+
+
+def test_several_faces_are_streams_of_one_bridge() -> None:
+    names = ["--face", "ada", "--face", "bob", "--text", "My papa is {name}."]
+    process = subprocess.Popen([*DEMO, *names], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    try:
+        said, faces = {}, set()
+        for line in process.stdout:
+            if "receivers connect to " in line:
+                endpoint = line.split()[-1]
+            if "Ctrl-C" in line:
+                break
+        assert len(psutil.Process(process.pid).children()) == 5
+        with Client(endpoint) as client:
+            assert set(client.streams) == {"ada", "bob"}
+            deadline = time.monotonic() + 60
+            while (len(said) < 2 or len(faces) < 2) and time.monotonic() < deadline:
+                stream, message = client.receive(60) or ("", None)
+                if isinstance(message, Event) and message.kind == "start":
+                    said[stream] = message.data["text"]
+                elif isinstance(message, Face):
+                    faces.add(stream)
+        assert said == {"ada": "My papa is ada.", "bob": "My papa is bob."} and faces == set(said)
+    finally:
+        process.send_signal(signal.SIGINT)
+        process.wait(20)
+    for wrong in (("ada", "ada"), ("9lives",), ("a b",)):
+        refused = run("--once", *(word for name in wrong for word in ("--face", name)))
+        assert refused.returncode == 2 and "--face" in refused.stderr
 
 
 def test_host_opens_it_to_other_machines_and_says_so(recording: Path) -> None:

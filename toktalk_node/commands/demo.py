@@ -1,5 +1,6 @@
 """`toktalk demo`: a face speaks in the browser, through a ROS 2 graph."""
 
+import re
 import socket
 from pathlib import Path
 
@@ -7,6 +8,7 @@ import typer
 
 WELCOME = "Hello! I am TokTalk. I listen to sound, and I move my lips, my brows and my head in time with it."
 
+NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,63}")
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 
@@ -19,6 +21,9 @@ def demo(
     voice: str = typer.Option("en-us", help="Voice of espeak-ng for text."),
     preset: str = typer.Option("mini-live", help="Motion model: a name that ships, or a folder."),
     style: str = typer.Option("", help="Speaking style: NAME, a blend like warm=0.7,happiness=0.3, or CLIP.csv."),
+    face: list[str] = typer.Option(
+        [], help="Name of a face; repeat it for several, each a namespace and a stream; {name} in the text is its name."
+    ),
     host: str = typer.Option(
         "127.0.0.1", help="Network interface of the viewer and the bridge; 0.0.0.0: every one, for phones and others."
     ),
@@ -30,6 +35,8 @@ def demo(
     """A face speaks in the browser, through a ROS 2 graph."""
     if sum((bool(text), wav is not None, mic)) > 1:
         raise typer.BadParameter("choose one of --text, --wav and --mic")
+    if wrong := [name for name in face if not NAME.fullmatch(name)] or (face if len(set(face)) < len(face) else []):
+        raise typer.BadParameter(f"--face {wrong[0]!r}: letters, digits and _ only, a letter first, each name once")
     if device and not mic:
         raise typer.BadParameter(f"{device!r}: a device goes after --mic")
     from toktalk_node.nodes.available import messages_problem, ros_problem
@@ -53,11 +60,15 @@ def demo(
     source = {"source": "microphone", "device": device} if mic else {"source": "text", "text": text or WELCOME}
     if wav:
         source = {"source": "wav", "wav": str(wav.resolve())}
-    parameters = {
-        "speech_source": {**source, "voice": voice, "repeat_after": 0.0 if once else 4.0},
-        "toktalk": {"preset": preset, "style": str(Path(style).resolve()) if is_clip(style) else style},
-        "bridge": {"host": host, "pub_port": zmq_port, "control_port": zmq_port and zmq_port + 1, "viewer_port": port},
-    }
+    ports = {"pub_port": zmq_port, "control_port": zmq_port and zmq_port + 1, "viewer_port": port}
+    parameters = {"bridge": {"host": host, "streams": face or [""], **ports}}
+    style = str(Path(style).resolve()) if is_clip(style) else style
+    for name in face or [""]:
+        prefix, said = (f"{name}/", {"text": text.replace("{name}", name)} if text else {}) if name else ("", {})
+        parameters[f"{prefix}toktalk"] = {"preset": preset, "style": style}
+        parameters[f"{prefix}speech_source"] = {
+            **source, **said, "voice": voice, "repeat_after": 0.0 if once else 4.0
+        }  # fmt: skip
     shown = "127.0.0.1" if host in ("0.0.0.0", "::") else f"[{host}]" if ":" in host else host
     raise typer.Exit(run_demo(parameters, once=once, live=mic, viewer_url=f"http://{shown}:{port}/"))
 

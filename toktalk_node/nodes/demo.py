@@ -1,10 +1,11 @@
-"""The demo's supervisor, for machines without `ros2 launch`: three nodes, their lifecycle, live figures."""
+"""The demo's supervisor, for machines without `ros2 launch`: its nodes, their lifecycle, live figures."""
 
 import json
 import os
 import signal
 import threading
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -27,12 +28,12 @@ from toktalk_node.nodes.processes import Processes
 from toktalk_node.nodes.runtime import UP
 from toktalk_node.signals import media_time_ns
 
-NODES = {
+MODULES = {
     "bridge": "toktalk_node.nodes.bridge",
     "toktalk": "toktalk_node.nodes.toktalk",
     "speech_source": "toktalk_node.nodes.speech_source",
 }
-"""Node -> module, in the order in which they are activated: who listens comes first."""
+"""Node -> module."""
 REPORTED = (
     "compute_p50_ms", "compute_p99_ms", "reaction_p50_ms", "reaction_p99_ms", "lateness_max_ms", "rtf", "rtf_thread"
 )  # fmt: skip
@@ -97,17 +98,19 @@ class Figures:
 
 
 class Watcher(Node):
-    """Listens to the graph and walks the nodes through their lifecycle."""
+    """Listens to the face of `decoder` and walks the nodes `names` through their lifecycle."""
 
-    def __init__(self) -> None:
+    def __init__(self, names: Sequence[str], decoder: str) -> None:
         super().__init__("toktalk_demo")
-        self.figures = Figures()
-        self._changes = {name: self.create_client(ChangeState, f"{name}/change_state") for name in NODES}
-        self._states = {name: self.create_client(GetState, f"{name}/get_state") for name in NODES}
-        self.create_subscription(AudioFrame, "audio", self._on_input, STREAM_QOS)
-        self.create_subscription(AudioFrame, "face/audio", self._on_sound, STREAM_QOS)
-        self.create_subscription(BlendShapes, "face/blendshapes", self._on_face, STREAM_QOS)
-        self.create_subscription(FaceEvent, "face/events", self._on_event, STREAM_QOS)
+        self.figures, self.names = Figures(), names
+        self._decoder = f"/{decoder}: decoder"
+        self._changes = {name: self.create_client(ChangeState, f"{name}/change_state") for name in names}
+        self._states = {name: self.create_client(GetState, f"{name}/get_state") for name in names}
+        face = decoder.removesuffix("toktalk")
+        self.create_subscription(AudioFrame, f"{face}audio", self._on_input, STREAM_QOS)
+        self.create_subscription(AudioFrame, f"{face}face/audio", self._on_sound, STREAM_QOS)
+        self.create_subscription(BlendShapes, f"{face}face/blendshapes", self._on_face, STREAM_QOS)
+        self.create_subscription(FaceEvent, f"{face}face/events", self._on_event, STREAM_QOS)
         self.create_subscription(DiagnosticArray, "/diagnostics", self._on_diagnostics, 10)
 
     def ready(self, name: str) -> bool:
@@ -153,15 +156,16 @@ class Watcher(Node):
 
     def _on_diagnostics(self, message: DiagnosticArray) -> None:
         for status in message.status:
-            if status.name.endswith("toktalk: decoder"):
+            if status.name == self._decoder:
                 self.figures.decoder = {item.key: item.value for item in status.values}
                 self.figures.decoder_text = status.message
                 self.figures.final = self.figures.ended
 
 
 def run_demo(parameters: dict[str, dict[str, object]], *, once: bool, live: bool, viewer_url: str) -> int:
-    """Start the graph with `parameters` of each node, show it, and leave nothing behind.
+    """Start the graph with `parameters` of each node, show its first face, and leave nothing behind.
 
+    Nodes are called as in MODULES, maybe within a namespace, and activated in their order: who listens comes first.
     `once` ends after the speech (after LIVE_SECONDS of a `live` source) and prints one JSON line. Returns the
     exit status.
     """
@@ -180,20 +184,21 @@ def run_demo(parameters: dict[str, dict[str, object]], *, once: bool, live: bool
 
     processes = Processes(on_line)
     rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
-    watcher = Watcher()
+    decoder = next(name for name in parameters if name.rpartition("/")[2] == "toktalk")
+    watcher = Watcher(list(parameters), decoder)
     executor = SingleThreadedExecutor()
     executor.add_node(watcher)
     spinner = threading.Thread(target=_spin, args=(executor,), daemon=True)
     spinner.start()
     try:
-        for name, module in NODES.items():
-            processes.start_node(name, module, parameters[name])
+        for name, values in parameters.items():
+            processes.start_node(name, MODULES[name.rpartition("/")[2]], values)
         _bring_up(watcher, processes, up, stop, console)
         if not stop.is_set():
             console.print(f"The face is at [bold]{viewer_url}[/]  (Ctrl-C ends)", highlight=False, soft_wrap=True)
         _watch(watcher.figures, processes, stop, console, once=once, live=live)
         if once:
-            print(json.dumps(watcher.figures.report(processes.memory_mb("toktalk"))), flush=True)
+            print(json.dumps(watcher.figures.report(processes.memory_mb(decoder))), flush=True)
         return 0 if watcher.figures.frames or not once else 1
     except DemoError as error:
         console.print(f"[red]{error}[/]", highlight=False, soft_wrap=True)
@@ -215,8 +220,8 @@ def _spin(executor: SingleThreadedExecutor) -> None:
 
 def _alone(watcher: Watcher) -> None:
     """DemoError where other nodes have the names of ours: they would hear each other."""
-    names = watcher.get_node_names()
-    others = [name for name in NODES if names.count(name) > 1]
+    there = [f"{namespace.rstrip('/')}/{name}" for name, namespace in watcher.get_node_names_and_namespaces()]
+    others = [name for name in watcher.names if there.count(f"/{name}") > 1]
     if others:
         domain = int(os.environ.get("ROS_DOMAIN_ID", "0"))
         raise DemoError(
@@ -228,14 +233,14 @@ def _alone(watcher: Watcher) -> None:
 def _bring_up(
     watcher: Watcher, processes: Processes, up: set[str], stop: threading.Event, console: Console
 ) -> None:
-    """Configure all, then activate all, each in the order of NODES."""
+    """Configure all, then activate all, each in their order."""
     deadline = time.monotonic() + _START_SECONDS
     with console.status("Starting the nodes and loading the model"):
-        _wait(lambda: len(up) == len(NODES), "the nodes do not start", deadline, processes, stop)
-        _wait(lambda: all(map(watcher.ready, NODES)), "the nodes do not answer", deadline, processes, stop)
+        _wait(lambda: len(up) == len(watcher.names), "the nodes do not start", deadline, processes, stop)
+        _wait(lambda: all(map(watcher.ready, watcher.names)), "the nodes do not answer", deadline, processes, stop)
         _alone(watcher)
         for transition in (Transition.TRANSITION_CONFIGURE, Transition.TRANSITION_ACTIVATE):
-            for name in NODES:
+            for name in watcher.names:
                 change = _Change(watcher, name, transition)
                 _wait(change.done, f"the node {name} does not change its state", deadline, processes, stop)
                 if change.failed:

@@ -35,11 +35,13 @@ class Processes:
         self._folder = tempfile.TemporaryDirectory(prefix="toktalk-")
 
     def start_node(self, name: str, module: str, parameters: dict[str, object]) -> None:
-        """Run the node `name` of `module` with `parameters`, which ROS reads from a file."""
-        path = Path(self._folder.name) / f"{name}.yaml"
-        path.write_text(yaml.safe_dump({name: {"ros__parameters": parameters}}))
+        """Run the node `name`, which may be within a namespace, of `module`; ROS reads `parameters` from a file."""
+        namespace, _, own = name.rpartition("/")
+        path = Path(self._folder.name) / f"{len(self._running)}.yaml"
+        path.write_text(yaml.safe_dump({f"/**/{own}": {"ros__parameters": parameters}}))
+        words = ["--ros-args", "--params-file", str(path), *(["-r", f"__ns:=/{namespace}"] if namespace else [])]
         process = subprocess.Popen(
-            [sys.executable, "-m", module, "--ros-args", "--params-file", str(path)],
+            [sys.executable, "-m", module, *words],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
