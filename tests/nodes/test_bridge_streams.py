@@ -72,7 +72,8 @@ def test_two_faces_speak_through_one_bridge_and_each_is_asked_for_itself(graph: 
     bridge = graph.up(BridgeNode, streams=["/ada", "bob"], **PORTS)
     decoders, voices = {}, {}
     for name in ("ada", "bob"):
-        decoders[name] = graph.up(ToktalkNode, namespace=f"/{name}", preset=str(styled), input_timeout=60.0)
+        patient = {"input_timeout": 60.0, "playout_delay": 4.0}  # the machine may have other work
+        decoders[name] = graph.up(ToktalkNode, namespace=f"/{name}", preset=str(styled), **patient)
         voices[name] = graph.listener.create_publisher(AudioFrame, f"/{name}/audio", STREAM_QOS)
         graph.wait(voices[name].get_subscription_count)
     with Client(bridge.endpoint) as client:
@@ -103,12 +104,18 @@ def test_two_faces_speak_through_one_bridge_and_each_is_asked_for_itself(graph: 
         assert decoders["ada"].get_parameter("style").value == ""
         assert client.interrupt(stream="ada").played_frames > 20
         interrupted_ns = time.time_ns()
-        listen(1.5)
+
+        def after() -> Counter[str]:
+            return Counter(s for s, m in came if isinstance(m, Audio) and m.pts_ns > interrupted_ns + 300_000_000)
+
+        deadline = time.monotonic() + 20
+        while after()["bob"] < 20 or not any(s == "ada" and isinstance(m, Event) and m.kind == "end" for s, m in came):
+            assert time.monotonic() < deadline, "the other one does not go on speaking"
+            listen(0.1)
         events = {(stream, message.kind) for stream, message in came if isinstance(message, Event)}
-        late = {("ada", "underrun"), ("bob", "underrun")}  # where the machine has other work
+        late = {("ada", "underrun"), ("bob", "underrun")}
         assert events - late == {("bob", "style"), ("ada", "interrupted"), ("ada", "end")}
-        after = Counter(s for s, m in came if isinstance(m, Audio) and m.pts_ns > interrupted_ns + 300_000_000)
-        assert after["bob"] > 20 and not after["ada"], "the other one goes on speaking"
+        assert not after()["ada"], "who was interrupted is silent"
 
 
 @pytest.mark.parametrize(
