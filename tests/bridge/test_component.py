@@ -179,8 +179,8 @@ def test_two_streams_of_other_rates_on_one_page_and_one_that_is_out_of_sight(bri
                     await page.until(
                         f"Math.abs({weight('jawOpen', 'ada')} - 0.25) < 1e-3 && ada.audible && bob.audible"
                     )
-                    assert await page.evaluate("ada.audioNode.context.sampleRate") == 24000
-                    assert await page.evaluate("bob.audioNode.context.sampleRate") == 44100
+                    for name, rate in (("ada", 24000), ("bob", 44100)):  # from when its sound has come
+                        await page.until(f"{name}.audible && {name}.audioNode.context.sampleRate === {rate}")
                     assert await page.evaluate("made.sockets.length") == 1
                     drawn = await page.evaluate("bob.stats.rendered")
                     await asyncio.sleep(0.5)

