@@ -29,6 +29,15 @@ def test_mouth_and_lids_pass_untouched():
         assert np.array_equal(smooth[:, INDEX[name]], motion[:, INDEX[name]])
 
 
+def test_how_much_is_asked_for():
+    motion = tremble()
+    assert np.array_equal(Smoother(50, amount=0).push(motion), motion)
+    rough, calm, calmer = (
+        np.abs(np.diff(Smoother(50, amount=k).push(motion)[:, HEAD_YAW], 2)).mean() for k in (0, 1, 2)
+    )
+    assert calmer < calm < rough
+
+
 def test_packets_of_any_size_give_the_same_bits():
     motion, parts = tremble(), Smoother(50)
     cut = np.concatenate([parts.push(part) for part in np.split(motion, [1, 1, 7, 200])])

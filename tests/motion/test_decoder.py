@@ -6,10 +6,12 @@ import numpy as np
 import pytest
 import torch
 
+from toktalk_node.face.arkit import INDEX
 from toktalk_node.motion.config import MotionConfig
 from toktalk_node.motion.decoder import DecodeSettings, MotionDecoder, MotionStream, decode
 from toktalk_node.motion.model import MotionModel
 from toktalk_node.motion.noise import frame_noise
+from toktalk_node.motion.style import Style
 
 CONFIG = MotionConfig(
     condition_width=7, channels=16, heads=2, head_width=8, feed_forward=2, down_stages=1, middle_stages=1, blocks=1,
@@ -109,6 +111,38 @@ def test_noise_is_a_function_of_seed_and_frame_alone() -> None:
     assert abs(whole.mean()) < 0.03 and abs(whole.std() - 1) < 0.03
     assert abs(np.corrcoef(whole[:-1].ravel(), whole[1:].ravel())[0, 1]) < 0.03
 
+
+def test_temperatures_scale_the_noise_of_what_speech_moves_and_of_the_rest() -> None:
+    cold = DecodeSettings(overlap=8, chunk=6, steps=2, guidance=0.0, temperature=0.0, speech_temperature=0.0)
+    given = condition(12)
+    a, b = (decode(MotionDecoder(model(), cold), given, seed) for seed in (1, 2))
+    assert torch.equal(a, b), "without noise there is one motion"
+    jaw, brow = INDEX["jawOpen"], INDEX["browInnerUp"]
+    state = MotionDecoder(model(), replace(cold, temperature=2.0, speech_temperature=0.5)).start(1)
+    plain = torch.from_numpy(frame_noise(1, -8, 8, 55))
+    assert torch.equal(state.noise[:, jaw], 0.5 * plain[:, jaw])
+    assert torch.equal(state.noise[:, brow], 2 * plain[:, brow])
+    with pytest.raises(ValueError, match="temperature must not be negative"):
+        DecodeSettings(temperature=-1.0)
+
+
+def test_guidance_is_one_batch_of_two_whose_second_half_hears_nothing_and_keeps_what_is_known(monkeypatch) -> None:
+    made, calls = model(style_width=4), []
+    forward = made.net.forward
+
+    def watched(x, t, condition, style, known, mask, *rest):
+        calls.append((x, condition, style, known, mask))
+        return forward(x, t, condition, style, known, mask, *rest)
+
+    monkeypatch.setattr(made.net, "forward", watched)
+    decoder = MotionDecoder(made, DecodeSettings(overlap=8, chunk=6, steps=3, guidance=0.3))
+    style = Style(torch.ones(4), torch.full((55,), 0.1))
+    decoder.step([decoder.start(1, style)], condition(6)[None])
+    assert len(calls) == 3, "one pass of the network a step"
+    for x, heard, spoken, known, mask in calls:
+        assert len(x) == 2 and torch.equal(x[0], x[1])
+        assert heard[0].any() and not heard[1].any() and spoken[0].any() and not spoken[1].any()
+        assert torch.equal(known[0], known[1]) and mask[:, :8].all() and not mask[:, 8:].any()
 
 
 def test_wrong_shapes_and_settings_are_named() -> None:

@@ -2,6 +2,7 @@
 
 import csv
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -149,6 +150,71 @@ def test_a_stopped_run_goes_on_to_the_same_weights(tmp_path: Path, monkeypatch: 
         MotionTrainer(data, tiny(channels=32), config).resume(tmp_path / "cut")
     with pytest.raises(CheckpointError, match="nothing to resume in"):
         MotionTrainer(data, tiny(), config).resume(tmp_path / "none")
+    state = tmp_path / "cut" / "state" / "state.safetensors"
+    state.write_bytes(state.read_bytes()[:500])
+    with pytest.raises(CheckpointError, match="state is damaged .*; leave out --resume"):
+        MotionTrainer(data, tiny(), config).resume(tmp_path / "cut")
+
+
+def test_a_run_goes_on_with_the_statistics_that_it_began_with(tmp_path: Path) -> None:
+    data, config = toy(8), TrainingConfig(steps=2, windows=SMALL)
+    first = MotionTrainer(data, tiny(), config)
+    assert train(first, tmp_path)
+    halved = MotionData("phonetic", 50, [replace(item, motion=item.motion / 2) for item in data.utterances])
+    again = MotionTrainer(halved, tiny(), config)
+    again.resume(tmp_path)
+    assert torch.equal(again.model.motion_std, first.model.motion_std)
+
+
+def test_gradients_are_clipped_and_averages_follow_the_weights() -> None:
+    trainer = MotionTrainer(toy(8), tiny(), TrainingConfig(steps=4, windows=SMALL, clip=0.01, average=0.5))
+    before = [p.detach().clone() for p in trainer.parameters]
+    trainer.train_step()
+    norm = torch.stack([p.grad.norm() for p in trainer.parameters if p.grad is not None]).norm()
+    assert norm <= 0.01 * (1 + 1e-4)
+    decay = 1 / 11  # of the first step, until it reaches that of the configuration
+    for first, now, average in zip(before, trainer.parameters, trainer.averages, strict=True):
+        torch.testing.assert_close(average, decay * first + (1 - decay) * now.detach())
+
+
+def test_a_loss_that_is_no_number_stops_the_run_and_leaves_what_was_saved(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trainer = MotionTrainer(toy(8), tiny(), TrainingConfig(steps=4, windows=SMALL))
+    trainer.train_step()
+    trainer.save(tmp_path)
+    before = load(tmp_path).state_dict()
+    loss = trainer.loss
+    monkeypatch.setattr(trainer, "loss", lambda batch: loss(batch) * float("nan"))
+    with pytest.raises(ValueError, match="the loss of step 1 is nan: try a lower --learning-rate"):
+        train(trainer, tmp_path)
+    assert all(torch.equal(value, before[name]) for name, value in load(tmp_path).state_dict().items())
+
+
+def test_what_a_base_never_moved_weighs_little_when_training_goes_on(tmp_path: Path) -> None:
+    first = MotionTrainer(toy(8), tiny(), TrainingConfig(steps=1, windows=SMALL))
+    first.save(tmp_path)
+    again = MotionTrainer(toy(8), load(tmp_path), TrainingConfig(windows=SMALL))
+    assert torch.equal(again.channel_weight, first.channel_weight)
+    assert (again.channel_weight == again.config.unused_weight).sum() == 53
+
+
+def test_a_shard_that_cannot_be_read_is_named_and_the_rest_goes_on(tmp_path: Path) -> None:
+    for name, item in zip("abcd", toy(4).utterances, strict=True):
+        write_shard(tmp_path / f"{name}.safetensors", [item], space="phonetic", fps=50)
+    (tmp_path / "b.safetensors").write_bytes(b"short")
+    about = json.loads((tmp_path / "c.json").read_text())
+    (tmp_path / "c.json").write_text(json.dumps({k: v for k, v in about.items() if k != "actors"}))
+    about = json.loads((tmp_path / "d.json").read_text())
+    about["utterances"][0]["frames"] += 1
+    (tmp_path / "d.json").write_text(json.dumps(about))
+    told: list[str] = []
+    data = read_shards(tmp_path, told.append)
+    assert [item.id for item in data.utterances] == ["u0"] and len(told) == 3
+    assert "b.safetensors" in told[0] and "'actors' is missing" in told[1] and "said to end at" in told[2]
+    (tmp_path / "a.json").unlink()
+    with pytest.raises(DataError, match="no shard in .* can be read"):
+        read_shards(tmp_path, told.append)
 
 
 def test_the_command_trains_resumes_and_says_what_is_missing(tmp_path: Path) -> None:

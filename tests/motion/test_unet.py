@@ -56,6 +56,30 @@ def test_no_output_before_a_perturbed_chunk_changes(config: MotionConfig, chunk:
             assert not torch.equal(before[:, chunk_start:], after[:, chunk_start:]), (name, frame)
 
 
+@pytest.mark.parametrize("config", [MINI, PAPER], ids=["mini", "paper"])
+@torch.no_grad()
+def test_nothing_earlier_changes_inside_the_network_at_any_rate(config: MotionConfig) -> None:
+    net, frames, chunk = network(config), 24, 4
+    given, rows = inputs(config, frames), {}
+    for name, module in net.named_modules():
+        module.register_forward_hook(lambda _, __, out, name=name: rows.setdefault(name, []).append(out))
+    net(**given, chunk=chunk)
+    for frame in range(frames):
+        changed = {k: v.clone() for k, v in given.items()}
+        changed["x"][:, frame] += 3
+        net(**changed, chunk=chunk)
+    rates = set()
+    for name, (before, *after) in rows.items():
+        if not isinstance(before, torch.Tensor) or before.dim() != 3 or before.shape[1] not in (frames, frames // 2):
+            continue
+        rate = frames // before.shape[1]
+        rates.add(rate)
+        for frame, now in enumerate(after):
+            start = frame // chunk * chunk // rate
+            assert torch.equal(before[:, :start], now[:, :start]), (name, frame)
+    assert rates == {1, 2}, "both rates were looked at"
+
+
 @torch.no_grad()
 def test_the_first_frame_of_a_chunk_sees_its_last_and_full_context_sees_all() -> None:
     net, given = network(MINI), inputs(MINI, 12)

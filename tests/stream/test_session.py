@@ -6,10 +6,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from toktalk_node.face.arkit import INDEX
+from toktalk_node.motion.style import DEFAULT_STYLE
 from toktalk_node.signals import FaceChunk, TokenChunk
 from toktalk_node.speech import espeak
 from toktalk_node.stream import Session, SessionStats
-from toktalk_node.stream.session import DEFAULT_STYLE
 
 
 @pytest.fixture(scope="module")

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from tests.stream.test_session import motion, offline
+from toktalk_node.corpus.emotion import EMOTIONS
 from toktalk_node.corpus.styles import NAMED
 from toktalk_node.face.arkit import INDEX
 from toktalk_node.speech import espeak
@@ -25,8 +26,10 @@ def speech() -> tuple[np.ndarray, int, list]:
 
 def in_style(session: Session, style: str, speech: tuple) -> np.ndarray:
     session.set_style(style)
+    session.reset()
     frames = offline(session, *speech[:2])
     session.set_style("")
+    session.reset()
     return frames
 
 
@@ -75,6 +78,49 @@ def test_a_change_of_style_while_speaking_is_no_jump_and_ends_at_the_new_rest(se
     assert np.abs(frames[-1] - session.styles["happiness"].rest.numpy()).max() < 0.05
 
 
+def test_a_change_of_style_between_two_utterances_is_no_jump(session, speech):
+    session.set_style("sadness")
+    first = offline(session, *speech[:2])
+    session.set_style("happiness")
+    second = motion([session.push_audio(*speech[:2]), session.finish()])
+    session.set_style("")
+    session.reset()
+    step, within = np.abs(second[0] - first[-1]), np.abs(np.diff(first, axis=0)).max()
+    assert step.max() < 0.1 < within
+    assert np.abs(second[-1] - session.styles["happiness"].rest.numpy()).max() < 0.05
+    assert np.abs(np.diff(second[:20], axis=0)).max() < within
+
+
+def test_a_style_that_is_set_before_the_first_sound_is_there_from_the_first_frame(session, speech):
+    session.reset()
+    session.set_style("happiness")
+    first = offline(session, *speech[:2])[0]
+    session.set_style("")
+    session.reset()
+    assert np.abs(first - session.styles["happiness"].rest.numpy()).max() < 0.15
+
+
+@pytest.mark.parametrize("emotion", [emotion for emotion in EMOTIONS if emotion != "neutral"])
+def test_every_emotion_grows_with_its_intensity(session, emotion):
+    neutral = session.styles["neutral"].rest.numpy()
+    full = session.styles[emotion].rest.numpy()
+    channel = int(np.abs(full - neutral).argmax())
+    assert abs(full[channel] - neutral[channel]) > 0.15
+    rests = []
+    for intensity in (0.3, 0.6, 0.9):
+        vector = session._blend({emotion: intensity}).vector
+        rests.append(abs(float(session.decoder.rests(vector[None])[0, channel]) - neutral[channel]))
+    assert rests[0] < rests[1] < rests[2]
+
+
+def test_a_long_clip_gives_the_style_of_its_parts(session):
+    rows = clip(NAMED["tired"], seed=98, fps=50)
+    vectors = [session.style_of(part, 50).vector for part in (rows, np.tile(rows, (3, 1)))]
+    assert (vectors[0] - vectors[1]).square().mean().sqrt() < 0.1
+    other = session.styles["neutral"].vector
+    assert (vectors[1] - session.styles["tired"].vector).square().mean() < (vectors[1] - other).square().mean() / 4
+
+
 def test_a_clip_gives_its_style(session, speech):
     found = session.style_of(clip(NAMED["happiness"], seed=99, fps=60), fps=60)
     session.set_style(found)
@@ -95,6 +141,7 @@ def test_an_unknown_style_is_refused_with_the_known_ones(session):
 def test_strengths_scale_upper_and_lower_face_apart_from_each_other(session, speech):
     plain = in_style(session, "", speech)
     session.strength = (0.0, 0.5)
+    session.reset()
     weaker = offline(session, *speech[:2])
     session.strength = (1.0, 1.0)
     assert np.ptp(weaker[:, INDEX["browInnerUp"]]) < 1e-3 and np.ptp(weaker[:, 52]) < 1e-3

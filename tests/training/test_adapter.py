@@ -87,6 +87,26 @@ def test_it_learns_the_base_space_with_the_motion_model_frozen(tmp_path: Path):
     assert about["training"]["loss"] == "flow matching + alignment" and about["config"]["delay"] == 4
 
 
+def test_its_loss_is_that_of_the_paper_and_learns_through_the_frozen_motion_model():
+    trainer = AdapterTrainer(toy(), FAST, base_model(), **SHAPE)
+    batch = trainer.sampler(0)
+    said = trainer.model(batch.source).detach().requires_grad_()
+    flow, align = trainer._flow(said, batch), trainer.alignment(said, batch)
+    assert trainer.loss(batch).item() == pytest.approx((flow + 0.5 * align).item(), rel=1e-4)
+    (gradient,) = torch.autograd.grad(flow, said)
+    assert gradient.abs().sum() > 0 and not any(p.requires_grad for p in trainer.base.parameters())
+    assert AdapterConfig("codec", 12.5, 4, 3).layers == 4
+
+
+def test_windows_begin_with_the_first_token_as_streams_do():
+    trainer = AdapterTrainer(toy(), FAST, base_model(), **SHAPE)
+    leads = set()
+    for step in range(40):
+        silent = (trainer.sampler(step).source == trainer.model.silence).all(-1)
+        leads |= {int(row.float().cummin(0).values.sum()) for row in silent}
+    assert {0, 1, 2, 3, 4, 5} <= leads, "0 to all but one of the 6 tokens lie before the sound"
+
+
 def test_without_motion_it_learns_from_sound_alone(tmp_path: Path):
     trainer = AdapterTrainer(toy(motion=False), FAST, base_model(), **SHAPE)
     assert trainer.base is None

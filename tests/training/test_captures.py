@@ -7,13 +7,15 @@ import numpy as np
 import pytest
 import soundfile
 import torch
+from typer.testing import CliRunner
 
+from toktalk_node.commands.train import train as command
 from toktalk_node.corpus.captures import CaptureError
 from toktalk_node.corpus.captures.base import Capture
 from toktalk_node.corpus.captures.store import import_captures
 from toktalk_node.face import livelink
 from toktalk_node.face.arkit import INDEX, MOTION_WIDTH
-from toktalk_node.stream.session import WEIGHTS
+from toktalk_node.stream.session import WEIGHTS, Session
 from toktalk_node.tokens import phonetic
 from toktalk_node.training.captures import cut_at_pauses, embeddings, prepare_recordings, resting_face
 from toktalk_node.training.shards import DataError, read_shards
@@ -49,8 +51,8 @@ def test_recordings_become_shards_of_their_person_once(tmp_path: Path):
     record(mine, "one", 20.0)
     record(mine, "two", 3.0)
     (mine / "two.wav").unlink()
-    left_out = prepare_recordings(mine, out, None, quiet)
-    assert [name for name, _ in left_out] == ["two"]
+    notes = prepare_recordings(mine, out, None, quiet)
+    assert [name for name, _ in notes.left_out] == ["two"]
 
     data = read_shards(out)
     assert (data.space, data.face, data.fps, data.condition_width) == ("phonetic", "arkit", 50, 64)
@@ -59,10 +61,10 @@ def test_recordings_become_shards_of_their_person_once(tmp_path: Path):
     assert data.rests["anna"][INDEX["jawOpen"]] == pytest.approx(REST_JAW, abs=0.02)
 
     stamp = (out / "captures-000.safetensors").stat().st_mtime_ns
-    assert prepare_recordings(mine, out, None, quiet) == left_out
+    assert prepare_recordings(mine, out, None, quiet) == notes
     assert (out / "captures-000.safetensors").stat().st_mtime_ns == stamp
     record(mine, "two", 4.0)
-    assert not prepare_recordings(mine, out, None, quiet)
+    assert not prepare_recordings(mine, out, None, quiet).left_out
     assert read_shards(out).frames == 1200
 
 
@@ -119,11 +121,25 @@ def test_imported_captures_keep_their_split(tmp_path: Path):
     assert json.loads((tmp_path / "captures/summary.json").read_text())["left_out"] == [["gone", "gone: no such file"]]
     assert import_captures(reader, tmp_path / "captures", quiet) == summary
 
-    left_out = dict(prepare_recordings(tmp_path / "captures", tmp_path / "shards", None, quiet))
-    assert left_out["a/1"] == "cut" and "without a face" in left_out["c/1"] and "flame-50" in left_out["d/1"]
+    notes = prepare_recordings(tmp_path / "captures", tmp_path / "shards", None, quiet)
+    left_out = dict(notes.left_out)
+    assert notes.used == [("a/1", "cut")] and "without a face" in left_out["c/1"] and "flame-50" in left_out["d/1"]
     data = read_shards(tmp_path / "shards")
-    assert [(item.actor, item.split) for item in data.utterances] == [("a", "train"), ("b", "valid")]
+    styles = [(item.actor, item.split) for item in data.utterances]
+    assert styles == [("a anger", "train"), ("b", "valid")], "a style is of a person in a mood"
     assert torch.allclose(data.utterances[0].motion.float(), torch.from_numpy(motion), atol=1e-3)
+
+
+def test_recordings_of_a_person_give_the_model_that_person_s_style(tmp_path: Path):
+    record(tmp_path / "anna", "one", 12.0)
+    arguments = ["motion", "--data", str(tmp_path / "anna"), "--base", "mini", "--out", str(tmp_path / "run")]
+    done = CliRunner().invoke(command, [*arguments, "--steps", "2", "--batch", "2"])
+    assert done.exit_code == 0 and "styles of their own: neutral, anna" in done.output, done.output
+    session = Session.load(str(tmp_path / "run"))
+    assert torch.equal(session.styles["anna"].vector, session.styles["neutral"].vector), "who asks for none speaks so"
+    shipped = Session.load("mini").styles["neutral"].vector
+    assert (session.styles["anna"].vector - shipped).square().mean().sqrt() > 0.3
+    assert {"happiness", "tired"} <= set(session.styles)
 
 
 def test_flame_faces_stay_flame(tmp_path: Path):

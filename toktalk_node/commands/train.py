@@ -43,7 +43,9 @@ def motion(
         int | None, typer.Option(min=0, help="Frames of condition beyond the newest motion frame; the preset's own.")
     ] = None,
     batch: Annotated[int, typer.Option(min=1, help="Windows per step.")] = 24,
-    learning_rate: Annotated[float, typer.Option(min=0, help="Peak of the learning rate.")] = 1.5e-3,
+    learning_rate: Annotated[
+        float | None, typer.Option(min=0, help="Peak of the learning rate; the preset's own, a third from --base.")
+    ] = None,
     seed: Annotated[int, typer.Option(help="Seed of weights, windows and noise.")] = 0,
     device: Annotated[str, typer.Option(help="cpu, cuda, ...; under torchrun each process takes a GPU.")] = "cpu",
     threads: Annotated[int | None, typer.Option(min=1, help="CPU threads; all of them by default.")] = None,
@@ -63,8 +65,8 @@ def motion(
     from toktalk_node.stream.session import WEIGHTS
     from toktalk_node.training import motion as training
     from toktalk_node.training.batches import Windows
-    from toktalk_node.training.captures import prepare_recordings
-    from toktalk_node.training.named import named_styles
+    from toktalk_node.training.captures import RECORDED, prepare_recordings
+    from toktalk_node.training.named import named_styles, styles_of_actors
     from toktalk_node.training.shards import read_shards
     from toktalk_node.training.trainer import cpu_has_bf16
 
@@ -77,11 +79,13 @@ def motion(
             if "WORLD_SIZE" in os.environ:
                 raise ValueError(f"torchrun takes prepared shards: run this once without it, then give {out / 'data'}")
             with stages() as say:
-                left_out = prepare_recordings(data, out / "data", None, say)
-            for name, why in left_out:
+                notes = prepare_recordings(data, out / "data", None, say)
+            for name, why in notes.left_out:
                 typer.echo(f"left out: {name}: {why}", err=True)
+            for name, why in notes.used:
+                typer.echo(f"{name}: {why}", err=True)
             data = out / "data"
-        shards = read_shards(data)
+        shards = read_shards(data, lambda why: typer.echo(f"left out: {why}", err=True))
         model = training.model_config(shards, preset, **({} if look_ahead is None else {"look_ahead": look_ahead}))
         if base:
             model = checkpoint.load(WEIGHTS / base if (WEIGHTS / base).is_dir() else Path(base))
@@ -89,7 +93,7 @@ def motion(
             minutes=minutes,
             steps=steps,
             windows=Windows(batch=batch),
-            learning_rate=learning_rate,
+            learning_rate=learning_rate or training.learning_rate(preset, bool(base)),
             bf16=bf16,
             seed=seed,
         )
@@ -98,7 +102,11 @@ def motion(
             trainer.resume(out)
         complete = run_training(trainer, out, base or preset)
         if complete and trainer.processes.first and shards.face == "arkit":
-            checkpoint.save_styles(out, named_styles(MotionDecoder(checkpoint.load(out))))
+            decoder = MotionDecoder(checkpoint.load(out))
+            people = styles_of_actors(decoder, shards) if any(data.glob(RECORDED)) else {}
+            checkpoint.save_styles(out, named_styles(decoder) | people)
+            if people:
+                typer.echo(f"styles of their own: {', '.join(people)}")
     if not complete:
         raise typer.Exit(130)
 

@@ -129,7 +129,7 @@ class Flow:
 
 
 def as_shown(system: MotionSystem) -> MotionSystem:
-    """The system with head, brows and gaze smoothed, as a session does before it gives frames out."""
+    """The system with head, brows and gaze smoothed, as a session does with `smoothing` at 1."""
 
     def run(cases: Sequence[MotionCase], seeds: Sequence[int], advance: Advance) -> list[np.ndarray]:
         answers = system.run(cases, seeds, advance)

@@ -8,10 +8,11 @@ names decide, never positions.
 """
 
 import csv
+import math
 import os
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -99,6 +100,26 @@ def write(path: str | os.PathLike, motion: np.ndarray, fps: int, *, rate: int = 
     finally:
         partial.unlink(missing_ok=True)
     return len(values)
+
+
+def centred(angles: np.ndarray) -> np.ndarray:
+    """Angles [n, 3] about their median: where the camera stood is no part of a performance."""
+    return (angles - np.median(angles, axis=0)).astype(np.float32)
+
+
+def read_performance(path: str | os.PathLike) -> Recording:
+    """`read` with `missing`, for learning from: the head about its median direction, degrees understood.
+
+    Raises as `read` does.
+    """
+    recording = read(path, missing=True)
+    motion, notes = recording.motion.copy(), recording.notes
+    head = motion[:, len(BLENDSHAPES) :]
+    if np.abs(head).max() > math.pi:
+        head *= math.pi / 180
+        notes += ("head angles beyond pi are taken as degrees",)
+    motion[:, len(BLENDSHAPES) :] = centred(head)
+    return replace(recording, motion=motion, notes=notes)
 
 
 def read(path: str | os.PathLike, *, fps: int | None = None, missing: bool = False) -> Recording:

@@ -1,7 +1,7 @@
-"""Takes the tremble out of what moves slowly: head, brows and gaze. Mouth and lids pass untouched.
+"""Calms what moves slowly: head, brows and gaze. Mouth and lids pass untouched.
 
 Each channel runs through two one-pole low-pass filters in a row, frame by frame. They delay a channel by about
-1 / (π · cut-off) seconds, which nobody sees where nothing has to meet the sound.
+1 / (π · cut-off) seconds.
 """
 
 import numpy as np
@@ -14,18 +14,19 @@ CUT_OFF: dict[str, float] = {"head": 2.5, "brow": 4.0, "eyeLook": 8.0}
 
 
 class Smoother:
-    """The filter's state for one stream at `fps`; it begins at a pose [55]."""
+    """The filter's state for one stream at `fps`; it begins at a pose [55].
 
-    def __init__(self, fps: float, pose: np.ndarray = REST) -> None:
+    amount: divides the cut-offs; 0 leaves everything as it is.
+    """
+
+    def __init__(self, fps: float, pose: np.ndarray = REST, amount: float = 1.0) -> None:
+        if not 0 <= amount < np.inf:
+            raise ValueError(f"smoothing must be 0 or more, not {amount}")
         self._share = np.ones(len(REST))
         for i, name in enumerate((*BLENDSHAPES, *HEAD)):
             for beginning, cut_off in CUT_OFF.items():
-                if name.startswith(beginning):
-                    self._share[i] = 1 - np.exp(-2 * np.pi * cut_off / fps)
-        self.reset(pose)
-
-    def reset(self, pose: np.ndarray = REST) -> None:
-        """Back to a pose."""
+                if amount and name.startswith(beginning):
+                    self._share[i] = 1 - np.exp(-2 * np.pi * cut_off / (fps * amount))
         self._first = pose.astype(np.float64)
         self._second = self._first.copy()
 

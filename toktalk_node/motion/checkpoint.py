@@ -86,12 +86,12 @@ def save_styles(folder: str | Path, styles: dict[str, Style]) -> None:
     """Write named styles beside the weights in `folder`."""
     tensors = {}
     for name, style in styles.items():
-        tensors[f"{name}.vector"] = style.vector.detach().cpu().float().contiguous()
-        tensors[f"{name}.rest"] = style.rest.detach().cpu().float().contiguous()
+        tensors[f"{name}.vector"] = style.vector.detach().cpu().float().clone()
+        tensors[f"{name}.rest"] = style.rest.detach().cpu().float().clone()
     write_atomically(Path(folder) / STYLES_FILE, lambda path: save_file(tensors, path))
 
 
-def load_styles(folder: str | Path, config: MotionConfig) -> dict[str, Style]:
+def load_styles(folder: str | Path, config: MotionConfig, device: str | torch.device = "cpu") -> dict[str, Style]:
     """The named styles in `folder`, in order of their names; none where the model has none.
 
     Raises CheckpointError where the file is damaged or belongs to another model.
@@ -100,7 +100,7 @@ def load_styles(folder: str | Path, config: MotionConfig) -> dict[str, Style]:
     if not path.is_file():
         return {}
     try:
-        tensors = load_file(path)
+        tensors = {name: value.to(device) for name, value in load_file(path).items()}
     except (OSError, SafetensorError) as error:
         raise CheckpointError(f"{path} is damaged ({error}). {_remedy(Path(folder))}") from error
     expected = {"vector": (config.style_width,), "rest": (config.motion_width,)}

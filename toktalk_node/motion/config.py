@@ -88,11 +88,17 @@ class MotionConfig(ModelConfig):
     """Euler steps n per chunk."""
     guidance: float = 0.3
     """Weight w of classifier-free guidance; 0 turns it off and halves the work."""
+    temperature: float = 1.0
+    """Deviation of the noise that a face begins from, where speech does not move it: more of it, and brows, lids and
+    head do more."""
+    speech_temperature: float = 1.0
+    """The same where speech moves the face: less of it, and lips are steadier and nearer to what is likeliest. Both as
+    in Glow (Kingma and Dhariwal 2018, section 6)."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
         self._at_least(1, "down_stages middle_stages blocks steps")
-        self._at_least(0, "continued guidance")
+        self._at_least(0, "continued guidance temperature speech_temperature")
         if self.predicts not in ("velocity", "motion"):
             raise ValueError(f"predicts must be velocity or motion, not {self.predicts!r}")
         if self.continued and self.predicts == "velocity":
@@ -127,6 +133,8 @@ _PRESETS: dict[str, dict[str, Any]] = {
         overlap=16,
         chunk=4,
         steps=2,
+        temperature=1.1,
+        speech_temperature=0.4,
     ),
     "paper": dict(style_width=128, chunk=20, steps=20),
 }

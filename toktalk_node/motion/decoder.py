@@ -9,8 +9,9 @@ of silence, both of which the checkpoint holds; the end of a stream is filled up
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -40,18 +41,24 @@ class DecodeSettings:
     """Weight w of classifier-free guidance; 0 turns it off and halves the work."""
     schedule: Schedule = "cosine"
     """Spacing of the solver's times."""
+    temperature: float = 1.0
+    """Deviation of the noise in channels that speech does not move."""
+    speech_temperature: float = 1.0
+    """Deviation of the noise in channels that speech moves."""
 
     def __post_init__(self) -> None:
         check_even("overlap", self.overlap)
         check_even("chunk", self.chunk)
         solver_times(self.steps, self.schedule)
-        if self.guidance < 0:
-            raise ValueError(f"guidance must not be negative, but is {self.guidance}")
+        for name in ("guidance", "temperature", "speech_temperature"):
+            if getattr(self, name) < 0:
+                raise ValueError(f"{name} must not be negative, but is {getattr(self, name)}")
 
     @classmethod
     def of(cls, config: MotionConfig) -> "DecodeSettings":
         """The live defaults of a model."""
-        return cls(overlap=config.overlap, chunk=config.chunk, steps=config.steps, guidance=config.guidance)
+        shared = {f.name for f in fields(cls)} & {f.name for f in fields(config)}
+        return cls(**{name: getattr(config, name) for name in shared})
 
 
 @dataclass(frozen=True)
@@ -82,6 +89,9 @@ class MotionDecoder:
             raise ValueError(
                 f"overlap {self.settings.overlap} must be at least the model's look-ahead {model.config.look_ahead}"
             )
+        s = self.settings
+        moved = model.config.space.moved_by_speech()
+        self._deviation = np.float32([s.speech_temperature if speaks else s.temperature for speaks in moved])
 
     @torch.no_grad()
     def start(self, seed: int = 0, style: Style | None = None) -> DecoderState:
@@ -197,7 +207,7 @@ class MotionDecoder:
         )
 
     def _noise(self, seed: int, start: int, frames: int) -> Tensor:
-        noise = frame_noise(seed, start, frames, self.model.config.motion_width)
+        noise = frame_noise(seed, start, frames, self.model.config.motion_width) * self._deviation
         return torch.from_numpy(noise).to(self.model.silence)
 
 
@@ -217,7 +227,7 @@ class MotionStream:
         """Back to frame 0 and the resting face, in the style that was set last."""
         config = self.decoder.model.config
         self.state = self.decoder.start(self.seed, self.style)
-        self._coming = torch.empty(0, config.style_width)
+        self._coming = self.state.style[:0]
         self._pending = torch.empty(0, config.condition_width)
         self._unprimed = config.look_ahead
         self._received = 0
@@ -264,7 +274,7 @@ class MotionStream:
         return motion[:owed]
 
     def _empty(self) -> Tensor:
-        return torch.empty(0, self.decoder.model.config.motion_width)
+        return self.state.motion[:0]
 
 
 def decode(decoder: MotionDecoder, condition: Tensor, seed: int = 0, style: Style | None = None) -> Tensor:

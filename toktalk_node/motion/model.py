@@ -13,6 +13,8 @@ from toktalk_node.motion.unet import VelocityUNet
 MIN_MOTION_STD = 0.01
 """Least standard deviation of a motion channel: an unused channel then stays within this of its mean."""
 MIN_CONDITION_STD = 1e-3
+REFERENCE_SECONDS = 5
+"""Longest clip that the style encoder reads at once, as in training."""
 
 
 class MotionModel(nn.Module):
@@ -78,7 +80,8 @@ class MotionModel(nn.Module):
     def encode_style(self, motion: Tensor) -> Tensor:
         """Embedding [S] of the style of a clip of motion [frames, M], raw, at the model's rate.
 
-        Raises ValueError for a model without styles, another width, or a clip shorter than a second.
+        A long clip is the mean of windows as long as those that the encoder learned from. Raises ValueError for a model
+        without styles, another width, or a clip shorter than a second.
         """
         if self.style is None:
             raise ValueError("this motion model was trained without styles")
@@ -87,4 +90,6 @@ class MotionModel(nn.Module):
         if len(motion) < self.config.fps:
             seconds = len(motion) / self.config.fps
             raise ValueError(f"a style clip of {seconds:.2f} s is too short; a style shows in 1 s or more, best in 5 s")
-        return self.style(self.standardise_motion(motion.to(self.motion_mean))[None])[0]
+        clip = self.standardise_motion(motion.to(self.motion_mean))
+        windows = clip.tensor_split(-(-len(clip) // (REFERENCE_SECONDS * self.config.fps)))
+        return torch.stack([self.style(window[None])[0] for window in windows]).mean(0)

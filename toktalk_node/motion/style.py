@@ -13,6 +13,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+DEFAULT_STYLE = "neutral"
+"""The style of those who ask for none, where the model knows it."""
 MAX_BLEND = 16
 """Most styles in one blend."""
 LIMIT = 6.0

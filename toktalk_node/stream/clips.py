@@ -24,7 +24,7 @@ def chosen_style(session: "Session", text: str, say: Callable[[str], None] = lam
     if not is_clip(text):
         return text
     try:
-        clip = livelink.read(text, missing=True)
+        clip = livelink.read_performance(text)
         for note in clip.notes:
             say(f"{text}: {note}")
         return session.style_of(clip.motion, clip.fps)

@@ -23,6 +23,7 @@ from toktalk_node.face import retarget
 from toktalk_node.face.arkit import BLENDSHAPES, MOTION_WIDTH
 from toktalk_node.face.rest import clamp, gate, strengthen, to_rest
 from toktalk_node.face.smooth import Smoother
+from toktalk_node.face.space import ARKIT
 from toktalk_node.signals import NANOSECONDS, FaceChunk, TokenChunk
 from toktalk_node.speech.resample import Resampler
 from toktalk_node.speech.source import check_rate, clean
@@ -40,12 +41,12 @@ WEIGHTS = Path(__file__).resolve().parent.parent / "weights"
 """Where the weights that ship with the package lie: `phonetic` and one folder per motion preset."""
 REST_SECONDS = 0.2
 """Time that the face takes to come to rest after the speech, or after an interruption."""
-DEFAULT_STYLE = "neutral"
-"""The style of a session that is given none, where the model knows it."""
 MAX_CLIP = 60
 """Seconds of a style clip that are read."""
 REST_TIME = 0.1
 """Time constant in seconds with which the face at rest follows a change of style."""
+JOIN_SECONDS = 0.4
+"""Time in which a stream comes from where the last one left the face to its own style."""
 _POSES = 60
 """Seconds of frames that are remembered, for an interruption to go on from the frame that was shown."""
 
@@ -101,6 +102,9 @@ class Session:
 
     strength: tuple[float, float] = (1.0, 1.0)
     """How far upper face with head, and lower face, go from the style's rest: 1 as the model has it, 0 not at all."""
+    smoothing: float = 0.0
+    """How much head, brows and gaze are smoothed: 0 not at all, 1 with the cut-offs of `face/smooth.py`, more is
+    slower; from the next stream on."""
 
     def __init__(
         self,
@@ -113,6 +117,8 @@ class Session:
         from toktalk_node.motion.decoder import MotionStream
 
         config = decoder.model.config
+        if config.space is not ARKIT:
+            raise ValueError(f"a session shows ARKit faces; this motion model's are {config.face}: decode() runs it")
         space = condition_space(tokenizer)
         if (config.token_space, config.condition_width) != (space.name, space.width):
             raise ValueError(
@@ -125,7 +131,6 @@ class Session:
         self.stats = SessionStats()
         self.styles: Mapping[str, Style] = styles or {}
         self._motion = MotionStream(decoder, seed, self._blend({}))
-        self._smoother = Smoother(config.fps)
         self._poses: deque[np.ndarray] = deque(maxlen=_POSES * config.fps)
         self.reset()
 
@@ -172,7 +177,8 @@ class Session:
         if guidance is not None:
             changes["guidance"] = guidance
         decoder = MotionDecoder(model, replace(DecodeSettings.of(model.config), **changes))
-        session = cls(decoder, tokenizer, seed=seed, styles=checkpoint.load_styles(trained, model.config))
+        styles = checkpoint.load_styles(trained, model.config, device)
+        session = cls(decoder, tokenizer, seed=seed, styles=styles)
         session.set_style(style)
         return session
 
@@ -191,10 +197,15 @@ class Session:
         return self.tokenizer.look_ahead + motion + (self._resampler.delay if self._resampler else 0.0)
 
     def reset(self) -> None:
-        """Forget the stream; the next input begins another."""
+        """Forget the stream, and where the face stood; the next input begins another."""
+        self._next_stream()
+        self._stood: np.ndarray | None = None
+
+    def _next_stream(self) -> None:
         self._motion.reset()
-        self._rest = self._motion.style.rest.cpu().numpy()
-        self._smoother.reset(self._rest)
+        self._rest = self._style_rest()
+        self._away = np.zeros_like(self._rest)
+        self._smoother: Smoother | None = None
         self._tokens = None
         self._resampler: Resampler | None = None
         self._gate = VoiceGate()
@@ -219,7 +230,7 @@ class Session:
         self._motion.set_style(chosen, round(seconds * self.fps))
 
     def style_of(self, motion: np.ndarray, fps: int) -> "Style":
-        """The style of a clip of motion [frames, 55] at `fps`: a second or more, best five, a minute at most is read.
+        """The style of a clip of motion [frames, 55] at `fps`: a second at least, better ten; a minute at most is read.
 
         Raises ValueError for a model without styles, another shape, numbers that are not finite or a shorter clip.
         """
@@ -230,7 +241,7 @@ class Session:
         return self.decoder.style_of(torch.from_numpy(clip))
 
     def _blend(self, parts: Mapping[str, float]) -> "Style":
-        from toktalk_node.motion.style import Style
+        from toktalk_node.motion.style import DEFAULT_STYLE, Style
 
         default = self.styles.get(DEFAULT_STYLE, self.decoder.open_style)
         return Style.blended(parts, self.styles, default)
@@ -289,7 +300,7 @@ class Session:
             motion.append(self._move(self._conditions.finish()))
             missing = self._frames(self._token) - self._frame - len(self._open)
             self._open = np.concatenate([self._open, np.zeros(max(missing, 0), np.float32)])
-            motion.append(self._motion.finish().numpy())
+            motion.append(self._motion.finish().cpu().numpy())
             spoken = self._shown(np.concatenate(motion))
             if len(spoken) or self._poses:
                 last = spoken[-1] if len(spoken) else self._poses[-1]
@@ -313,9 +324,16 @@ class Session:
         return Interruption(played, given - played, self._give(rest))
 
     def _begin(self) -> None:
-        """Another stream, where the one before is over."""
+        """Another stream, where the one before is over: from where that one left the face, whose style may since have
+        changed."""
         if self._over:
-            self.reset()
+            self._stood = self._rest
+            self._next_stream()
+        if not self._smoother:
+            self._rest = self._style_rest()
+            self._smoother = Smoother(self.fps, self._rest, self.smoothing)
+            if self._stood is not None:
+                self._away = self._stood - self._rest
 
     def _decode(self, ids: np.ndarray) -> np.ndarray:
         """Motion [m, 55] of the chunks that tokens [n, codebooks] complete."""
@@ -324,7 +342,7 @@ class Session:
 
     def _move(self, conditions: np.ndarray) -> np.ndarray:
         """Motion [m, 55] of the chunks that conditions [n, E] complete."""
-        return self._motion.push(torch.from_numpy(conditions)).numpy() if len(conditions) else self._empty()
+        return self._motion.push(torch.from_numpy(conditions)).cpu().numpy() if len(conditions) else self._empty()
 
     def _frames(self, tokens: int) -> int:
         """Face frames that last as long as `tokens`."""
@@ -335,11 +353,18 @@ class Session:
         opened, self._open = self._open[: len(motion)], self._open[len(motion) :]
         rest = self._rests(len(motion))
         steady = self._smoother.push(clamp(gate(motion, opened, rest)))
-        return steady if self.strength == (1, 1) else clamp(strengthen(steady, rest, *self.strength))
+        if self.strength != (1, 1):
+            steady = clamp(strengthen(steady, rest, *self.strength))
+        way = (self._frame + np.arange(1, len(steady) + 1, dtype=np.float32)) / (JOIN_SECONDS * self.fps)
+        left = 0.5 + 0.5 * np.cos(np.pi * way.clip(0, 1))
+        return clamp(steady + left[:, None] * self._away) if left.any() and self._away.any() else steady
+
+    def _style_rest(self) -> np.ndarray:
+        return self._motion.style.rest.cpu().numpy()
 
     def _rests(self, frames: int) -> np.ndarray:
         """The face at rest of the next frames [frames, 55]: it follows a change of style within half a second."""
-        target, share = self._motion.style.rest.cpu().numpy(), 1 - np.exp(-1 / (REST_TIME * self.fps))
+        target, share = self._style_rest(), 1 - np.exp(-1 / (REST_TIME * self.fps))
         rests = np.empty((frames, MOTION_WIDTH), np.float32)
         for i in range(frames):
             self._rest = self._rest + share * (target - self._rest)

@@ -72,7 +72,7 @@ class PairSampler:
         self, items: list[Pair], adapter: Adapter, model: MotionModel | None, config: AdapterTraining, seed: int
     ) -> None:
         self.items, self.adapter, self.model, self.config, self.seed = items, adapter, model, config, seed
-        lengths = np.array([len(item.source) + adapter.config.window // 2 for item in items], float)
+        lengths = np.array([len(item.source) + adapter.config.window - 1 for item in items], float)
         self._cumulative = np.cumsum(lengths / lengths.sum())
         self._styles = [self._style(item) for item in items]
 
@@ -106,10 +106,13 @@ class PairSampler:
         )
 
     def _cut(self, item: Pair, rng: np.random.Generator) -> tuple[Tensor, ...]:
-        """A window of an utterance: source, base, inside, before, motion, weight (see `AdapterBatch`)."""
+        """A window of an utterance: source, base, inside, before, motion, weight (see `AdapterBatch`).
+
+        The first window ends with the utterance's first token: so every frame of a stream is learned as it is given.
+        """
         c, model = self.adapter.config, self.model
         late, frames = -(-c.delay // c.ratio), c.window * c.ratio
-        first = int(rng.integers(-(c.window // 2), max(len(item.source) + late - c.window, 0) + 1))
+        first = int(rng.integers(1 - c.window, max(len(item.source) + late - c.window, 0) + 1))
         source, _ = _window(item.source, first, c.window, self.adapter.silence.cpu())
         start = first * c.ratio - c.delay
         base, inside = _window(item.base, start, frames, self.adapter.base_mean.cpu())

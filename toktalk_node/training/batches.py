@@ -158,7 +158,7 @@ class Sampler:
         if not known or actor not in rests:
             return motion
         other = rests[list(rests)[int(rng.integers(len(rests)))]]
-        ramp = ((torch.arange(len(motion)) - known + 1) / ease).clamp(0, 1)[:, None]
+        ramp = ((torch.arange(len(motion), device=motion.device) - known + 1) / ease).clamp(0, 1)[:, None]
         moved = motion + (0.5 + 0.5 * torch.cos(ramp * torch.pi)) * (other - rests[actor]).to(motion)
         weights = self.model.config.space.weights
         return torch.cat([moved[:, :weights].clamp(0, 1), moved[:, weights:]], dim=1)

@@ -9,6 +9,7 @@ utterances.
 import hashlib
 import json
 from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
@@ -36,17 +37,29 @@ PAUSE_DB = 25.0
 """How far under loud frames a pause lies, in decibels."""
 PAUSE_FRAMES = 25
 """Frames of pause from which a resting face is read."""
+RECORDED = "captures-*.safetensors"
+"""Shards of recordings in a folder of shards."""
 _DONE = "recordings.json"
 
 Say = Callable[[str, float, float], None]
 """Called with the stage, its share done in [0, 1], and the loss or NaN."""
 
 
-def prepare_recordings(folder: Path, out: Path, tokenizer: Path | None, say: Say) -> list[LeftOut]:
+@dataclass(frozen=True)
+class Notes:
+    """What there is to tell of a folder of recordings, each by name and reason."""
+
+    left_out: list[LeftOut]
+    """What could not be used."""
+    used: list[LeftOut]
+    """What was used all the same: cut, repaired, or without some columns."""
+
+
+def prepare_recordings(folder: Path, out: Path, tokenizer: Path | None, say: Say) -> Notes:
     """Shards in `out` of the recordings in `folder`: Live Link Face takes with sound, or imported captures.
 
     `tokenizer` is the folder of the phonetic tokenizer, None the shipped one. Nothing is done where `out` was made of
-    the same files before. Returns what is left out and why, and notes on what is used (also in `out`/recordings.json).
+    the same files before. The notes are also in `out`/recordings.json.
     Raises CaptureError or DataError where nothing can be used, TokenizerError without a tokenizer.
     """
     from toktalk_node.stream.session import WEIGHTS
@@ -59,22 +72,24 @@ def prepare_recordings(folder: Path, out: Path, tokenizer: Path | None, say: Say
     except (OSError, ValueError):
         before = {}
     if before.get("files") == files:
-        return [LeftOut(*pair) for pair in before["left_out"]]
+        return Notes(*([LeftOut(*pair) for pair in before[kind]] for kind in ("left_out", "used")))
     (out / _DONE).unlink(missing_ok=True)
-    for old in (*out.glob("captures-*.safetensors"), *out.glob("captures-*.json")):
+    for old in (*out.glob(RECORDED), *out.glob("captures-*.json")):
         old.unlink()
-    left_out = write_captures(reader, phonetic.load(tokenizer).model, out, say)
-    text = json.dumps({"files": files, "left_out": left_out}, indent=2, ensure_ascii=False)
+    notes = write_captures(reader, phonetic.load(tokenizer).model, out, say)
+    text = json.dumps({"files": files, **asdict(notes)}, indent=2, ensure_ascii=False)
     write_atomically(out / _DONE, lambda path: path.write_text(text + "\n", "utf-8"))
-    return left_out
+    return notes
 
 
-def write_captures(reader: Reader, model: phonetic.PhoneticModel, out: Path, say: Say) -> list[LeftOut]:
-    """Shards `out`/captures-NNN of every capture that has a face; returns what is left out, and notes on the rest.
+def write_captures(reader: Reader, model: phonetic.PhoneticModel, out: Path, say: Say) -> Notes:
+    """Shards `out`/captures-NNN of every capture that has a face.
+
+    Who shows another emotion is another actor there, so that styles are of a person in a mood.
 
     Raises DataError where no capture has a face that can be used.
     """
-    notes = list(reader.left_out)
+    notes = Notes(list(reader.left_out), [])
     pieces: list[tuple[Capture, int, int]] = []
     rests: dict[str, list[np.ndarray]] = {}
     space, shard, seen = "", 0, 0
@@ -97,12 +112,12 @@ def write_captures(reader: Reader, model: phonetic.PhoneticModel, out: Path, say
             if space and capture.space != space:
                 raise DataError(f"{id}: its face is in {capture.space}, the others in {space}")
         except (ValueError, OSError, DataError) as error:
-            notes.append(LeftOut(id, str(error)))
+            notes.left_out.append(LeftOut(id, str(error)))
         else:
             space = capture.space
-            notes += [LeftOut(id, note) for note in capture.notes]
+            notes.used.extend(LeftOut(id, note) for note in capture.notes)
             if (rest := resting_face(capture)) is not None:
-                rests.setdefault(capture.actor, []).append(rest)
+                rests.setdefault(style_name(capture), []).append(rest)
             cut = [(capture, start, stop) for start, stop in cut_at_pauses(capture.samples)]
             pieces, seen = pieces + cut, seen + len(cut)
         if len(pieces) >= SHARD:
@@ -110,9 +125,14 @@ def write_captures(reader: Reader, model: phonetic.PhoneticModel, out: Path, say
         say("recordings", done / len(reader.ids), float("nan"))
     flush()
     if not shard:
-        reasons = "; ".join(dict.fromkeys(reason for _, reason in notes[:3]))
+        reasons = "; ".join(dict.fromkeys(reason for _, reason in notes.left_out[:3]))
         raise DataError(f"none of the {len(reader.ids)} recordings can be used: {reasons}")
     return notes
+
+
+def style_name(capture: Capture) -> str:
+    """Who speaks, and in which mood: `anna`, `anna anger`."""
+    return capture.actor if capture.emotion == "neutral" else f"{capture.actor} {capture.emotion}"
 
 
 def cut_at_pauses(samples: np.ndarray) -> list[tuple[int, int]]:
@@ -155,7 +175,7 @@ def _utterances(
         if divide:
             split = "valid" if row % VALID_SHARE == VALID_SHARE // 2 else "train"
         motion = torch.from_numpy(capture.motion[start:stop])
-        yield Utterance(f"{capture.id}@{start}", split, condition, motion, capture.actor)
+        yield Utterance(f"{capture.id}@{start}", split, condition, motion, style_name(capture))
 
 
 @torch.no_grad()

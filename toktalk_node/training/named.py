@@ -1,14 +1,16 @@
-"""Named styles: what a trained model makes of performances in the corpus's named speaking styles."""
+"""Named styles of a trained model: of the corpus's named speaking styles, and of the people that it was trained on."""
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from toktalk_node.corpus.performance import perform
 from toktalk_node.corpus.styles import NAMED, SpeakingStyle
 from toktalk_node.face.arkit import MOTION_WIDTH
 from toktalk_node.motion.decoder import MotionDecoder
-from toktalk_node.motion.style import Style
+from toktalk_node.motion.style import DEFAULT_STYLE, Style
 from toktalk_node.speech.phones import SILENCE, Phone
+from toktalk_node.training.shards import MotionData
 
 SENTENCES: tuple[str, ...] = (
     "DH AH K W IH K B R AW N F AA K S JH AH M P S OW V ER DH AH L EY Z IY D AO G",
@@ -17,6 +19,8 @@ SENTENCES: tuple[str, ...] = (
     "M AY F AA DH ER B AO T AH B IH G B L UW B OW T SIL AE N D V EH R IY F Y UW P IY P AH L N OW",
 )
 """What the performances say."""
+PERSON_SECONDS, PERSON_CLIP, PERSON_CLIPS = 5, 15, 40
+"""Of a person's motion: seconds that are needed, longest of each clip, and how many clips a style is the mean of."""
 CLIPS = 6
 """Performances that each style's vector is the mean of."""
 
@@ -36,6 +40,30 @@ def clip(style: SpeakingStyle, seed: int, fps: int) -> np.ndarray:
         phones = spoken(sentence, rng)
         parts.append(perform(phones, phones[-1].end, seed * len(SENTENCES) + number, style=style, fps=fps))
     return np.concatenate(parts)
+
+
+def styles_of_actors(decoder: MotionDecoder, data: MotionData) -> dict[str, Style]:
+    """The style of every actor of the data who has `PERSON_SECONDS` of motion; none for a model without styles.
+
+    Where there is one actor alone, the style is also `DEFAULT_STYLE`: the model then speaks as that person does.
+    """
+    model = decoder.model
+    if model.style is None:
+        return {}
+    motions: dict[str, list[Tensor]] = {}
+    for item in data.utterances:
+        motions.setdefault(item.actor, []).append(item.motion[: PERSON_CLIP * data.fps].float())
+    vectors = {}
+    with torch.no_grad():
+        for actor, clips in motions.items():
+            clips = [clip for clip in clips if len(clip) >= model.config.fps][:PERSON_CLIPS]
+            if actor and sum(map(len, clips)) >= PERSON_SECONDS * data.fps:
+                vectors[actor] = torch.stack([model.encode_style(clip) for clip in clips]).mean(0)
+    if not vectors:
+        return {}
+    rests = decoder.rests(torch.stack(list(vectors.values())))
+    styles = {name: Style(vector, rest) for (name, vector), rest in zip(vectors.items(), rests, strict=True)}
+    return {DEFAULT_STYLE: next(iter(styles.values())), **styles} if len(styles) == 1 else styles
 
 
 def named_styles(decoder: MotionDecoder) -> dict[str, Style]:

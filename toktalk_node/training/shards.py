@@ -8,7 +8,7 @@ utterance: {"id", "split", "actor", "start", "frames"}. Reading maps the tensors
 
 import json
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -116,8 +116,12 @@ class MotionData:
         return replace(self, utterances=[item for item in self.utterances if item.split in names])
 
 
-def read_shards(folder: str | Path) -> MotionData:
-    """Map every shard of a folder into memory. Raises DataError where there is none, or shards disagree."""
+def read_shards(folder: str | Path, left_out: Callable[[str], None] | None = None) -> MotionData:
+    """Map every shard of a folder into memory.
+
+    left_out: told which shards cannot be read and why, the rest goes on; None: the first of them raises. Raises
+    DataError where no shard can be used, or shards disagree.
+    """
     folder = Path(folder)
     paths = sorted(folder.glob("*.safetensors"))
     if not paths:
@@ -127,23 +131,46 @@ def read_shards(folder: str | Path) -> MotionData:
     kinds: dict[tuple[str, str, int, int, int], Path] = {}
     for path in paths:
         try:
-            index = json.loads(path.with_suffix(".json").read_text())
-            tensors = load_file(path)
-        except (OSError, ValueError, SafetensorError) as error:
-            raise DataError(f"shard {path} cannot be read ({error}). {PREPARE}") from error
-        if index.get("format") != FORMAT or index.get("version") != VERSION:
-            found = f"{index.get('format')} {index.get('version')}"
-            raise DataError(f"shard {path} is {found}, not {FORMAT} {VERSION}. {PREPARE}")
-        condition, motion = tensors["condition"], tensors["motion"]
-        kinds.setdefault((index["space"], index["face"], index["fps"], condition.shape[1], motion.shape[1]), path)
-        rests |= zip(index["actors"], tensors["rest"], strict=True)
-        for entry in index["utterances"]:
-            rows = slice(entry["start"], entry["start"] + entry["frames"])
-            utterances.append(
-                Utterance(entry["id"], entry["split"], condition[rows], motion[rows], sys.intern(entry["actor"]))
-            )
+            shard = _read_shard(path)
+        except DataError as error:
+            if left_out is None:
+                raise
+            left_out(str(error))
+            continue
+        width = shard.utterances[0].motion.shape[1]
+        kinds.setdefault((shard.space, shard.face, shard.fps, shard.condition_width, width), path)
+        utterances += shard.utterances
+        rests |= shard.rests
+    if not utterances:
+        raise DataError(f"no shard in {folder} can be read. {PREPARE}")
     if len(kinds) > 1:
         (a, path_a), (b, path_b) = list(kinds.items())[:2]
         raise DataError(f"shards disagree in (space, face, fps, widths): {path_a} has {a}, {path_b} has {b}. {PREPARE}")
     space, face, fps, _, _ = next(iter(kinds))
     return MotionData(space, fps, utterances, face, rests)
+
+
+def _read_shard(path: Path) -> MotionData:
+    """What one shard holds. Raises DataError."""
+    try:
+        index, tensors = json.loads(path.with_suffix(".json").read_text()), load_file(path)
+        if index.get("format") != FORMAT or index.get("version") != VERSION:
+            found = f"{index.get('format')} {index.get('version')}"
+            raise DataError(f"shard {path} is {found}, not {FORMAT} {VERSION}. {PREPARE}")
+        condition, motion = tensors["condition"], tensors["motion"]
+        utterances = []
+        for entry in index["utterances"]:
+            rows = slice(entry["start"], entry["start"] + entry["frames"])
+            if not 0 <= rows.start < rows.stop <= min(len(condition), len(motion)):
+                raise ValueError(f"it has {len(motion)} frames, but {entry['id']} is said to end at {rows.stop}")
+            utterances.append(
+                Utterance(entry["id"], entry["split"], condition[rows], motion[rows], sys.intern(entry["actor"]))
+            )
+        if not utterances:
+            raise ValueError("it has no utterances")
+        rests = dict(zip(index["actors"], tensors["rest"], strict=True))
+        return MotionData(index["space"], index["fps"], utterances, index["face"], rests)
+    except (OSError, ValueError, SafetensorError) as error:
+        raise DataError(f"shard {path} cannot be read ({error}). {PREPARE}") from error
+    except (KeyError, AttributeError, TypeError) as error:
+        raise DataError(f"shard {path} cannot be read: {error} is missing or of another type. {PREPARE}") from error

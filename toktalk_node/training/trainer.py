@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
@@ -83,6 +84,7 @@ class Trainer(ABC):
         self.processes = Processes(device)
         self.step = 0
         self.seconds = 0.0
+        self._has_averages = False
         torch.manual_seed(config.seed)
 
     def begin(self, model: nn.Module, sampler: Draw, validator: Draw | None) -> None:
@@ -118,6 +120,8 @@ class Trainer(ABC):
         for group in self.optimizer.param_groups:
             group["lr"] = rate
         loss = self.loss(self.sampler(self.step))
+        if not math.isfinite(value := loss.item()):
+            raise ValueError(f"the loss of step {self.step} is {value}: try a lower --learning-rate, or other data")
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
         self.processes.average(self.parameters)
@@ -126,7 +130,7 @@ class Trainer(ABC):
         self.step += 1
         decay = min(self.config.average, self.step / (10 + self.step))
         torch._foreach_lerp_(self.averages, [p.detach() for p in self.parameters], 1 - decay)
-        return loss.item()
+        return value
 
     @contextmanager
     def precision(self) -> Iterator[None]:
@@ -161,12 +165,17 @@ class Trainer(ABC):
 
     @contextmanager
     def with_averages(self) -> Iterator[None]:
-        """The model has the averaged weights meanwhile."""
+        """The model has the averaged weights meanwhile; also inside of another `with_averages`."""
+        if self._has_averages:
+            yield
+            return
         self.swap_averages()
+        self._has_averages = True
         try:
             yield
         finally:
             self.swap_averages()
+            self._has_averages = False
 
     def swap_averages(self) -> None:
         """Exchange the weights and their averages."""
@@ -186,6 +195,7 @@ class Trainer(ABC):
             tensors |= {f"parameter.{i}": parameter.data, f"average.{i}": self.averages[i]}
             slots = self.optimizer.state.get(parameter, {})
             tensors |= {f"optimizer.{i}.{name}": value for name, value in slots.items()}
+        tensors |= {f"buffer.{name}": value for name, value in self.model.named_buffers()}
         tensors = {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
         state = {"step": self.step, "seconds": self.seconds, "model": asdict(self.model.config)}
         checkpoint.write_atomically(folder / "state" / "state.safetensors", lambda path: save_file(tensors, path))
@@ -196,16 +206,22 @@ class Trainer(ABC):
         try:
             about = json.loads((folder / "state" / "state.json").read_text())
             tensors = load_file(folder / "state" / "state.safetensors")
-        except OSError as error:
+        except FileNotFoundError as error:
             raise checkpoint.CheckpointError(f"nothing to resume in {folder} ({error}); leave out --resume") from error
+        except (OSError, ValueError, SafetensorError) as error:
+            raise checkpoint.CheckpointError(
+                f"the state in {folder / 'state'} is damaged ({error}); leave out --resume"
+            ) from error
         if about["model"] != asdict(self.model.config):
             raise checkpoint.CheckpointError(f"{folder} holds another model than asked for; leave out --resume")
+        for name, buffer in self.model.named_buffers():
+            buffer.copy_(tensors[f"buffer.{name}"])
         for i, parameter in enumerate(self.parameters):
             parameter.data.copy_(tensors[f"parameter.{i}"])
             self.averages[i].copy_(tensors[f"average.{i}"])
             prefix = f"optimizer.{i}."
             self.optimizer.state[parameter] = {
-                name.removeprefix(prefix): value if name.endswith("step") else value.to(parameter.device)
+                name.removeprefix(prefix): value.to(parameter.device)
                 for name, value in tensors.items()
                 if name.startswith(prefix)
             }

@@ -170,6 +170,3 @@ def between(motion: np.ndarray, positions: np.ndarray) -> np.ndarray:
     return b + 0.5 * t * (c - a + t * (2 * a - 5 * b + 4 * c - d + t * (3 * (b - c) + d - a)))
 
 
-def centred(angles: np.ndarray) -> np.ndarray:
-    """Angles [n, 3] about their median: where the camera stood is no part of a performance."""
-    return (angles - np.median(angles, axis=0)).astype(np.float32)

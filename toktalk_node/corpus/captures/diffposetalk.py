@@ -21,9 +21,10 @@ from pathlib import Path
 
 import numpy as np
 
-from toktalk_node.corpus.captures.base import RATE, Capture, CaptureError, LeftOut, centred, together
+from toktalk_node.corpus.captures.base import RATE, Capture, CaptureError, LeftOut, together
 from toktalk_node.corpus.captures.unpickle import loads
 from toktalk_node.face import flame
+from toktalk_node.face.livelink import centred
 from toktalk_node.face.space import ARKIT
 
 FPS = 25

@@ -24,7 +24,6 @@ from toktalk_node.corpus.captures.base import (
     Capture,
     CaptureError,
     LeftOut,
-    centred,
     sound,
     together,
 )
@@ -66,13 +65,8 @@ class Takes:
         take = self._takes[id]
         if take.sound is None:
             raise CaptureError(f"{take.face}: no sound beside it, such as {id.split('/')[-1]}.wav or .mov")
-        recording = livelink.read(take.face, missing=True)
-        motion, notes = recording.motion.copy(), list(recording.notes)
-        head = motion[:, len(BLENDSHAPES) :]
-        if np.abs(head).max() > math.pi:
-            head *= math.pi / 180
-            notes.append("head angles beyond pi are taken as degrees")
-        motion[:, len(BLENDSHAPES) :] = centred(head)
+        recording = livelink.read_performance(take.face)
+        motion, notes = recording.motion, list(recording.notes)
         offset = 0.0
         if (start := film_start(take.sound)) is not None:
             offset = (recording.start - start + DAY / 2) % DAY - DAY / 2

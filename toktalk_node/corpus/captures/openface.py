@@ -13,9 +13,9 @@ from pathlib import Path
 
 import numpy as np
 
-from toktalk_node.corpus.captures.base import CaptureError, centred
+from toktalk_node.corpus.captures.base import CaptureError
 from toktalk_node.face.arkit import INDEX, MOTION_WIDTH
-from toktalk_node.face.livelink import EYE_RANGE
+from toktalk_node.face.livelink import EYE_RANGE, centred
 
 UNITS: dict[str, dict[str, float]] = {
     "AU01": {"browInnerUp": 1.0},  # inner brow raiser
