@@ -76,8 +76,16 @@ peers() {
     [ -z "$left" ] || echo "Not installed here, so the tests beside them are left out: $left"
 }
 
+# What bundles and type-checks the web component in tests.
+node_packages() {
+    local viewer=toktalk_node/bridge/viewer
+    [ ! -d $viewer/node_modules ] || return 0
+    command -v npm >/dev/null && npm ci --silent --prefix $viewer >/dev/null 2>&1 ||
+        echo "No packages of npm here, so the tests that bundle the web component are left out."
+}
+
 case ${1:-} in
     build) build ;;
-    test) peers ;;
+    test) peers; node_packages ;;
     *) echo "usage: prerequisites.sh build|test" >&2; exit 2 ;;
 esac

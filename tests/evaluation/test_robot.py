@@ -84,7 +84,7 @@ def test_a_picture_shows_each_joint_with_its_limits(tmp_path) -> None:
     evaluation.save(figure, tmp_path / "joints.png")
     assert (tmp_path / "joints.png").read_bytes().startswith(b"\x89PNG")
     with pytest.raises(ValueError, match="bmp: pictures are"):
-        evaluation.save(figure, tmp_path / "joints.bmp")
+        evaluation.check_pictures(tmp_path / "joints.bmp")
 
 
 def test_loudness_is_read_frame_by_frame() -> None:

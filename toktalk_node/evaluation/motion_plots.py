@@ -1,4 +1,4 @@
-"""Pictures of what `toktalk eval motion` measured, as SVG. Needs matplotlib (`pip install toktalk_node[train]`)."""
+"""Pictures of what `toktalk eval motion` measured, as SVG. Needs matplotlib (`pip install matplotlib`)."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING

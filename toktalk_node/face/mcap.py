@@ -79,7 +79,7 @@ class McapMissing(RuntimeError):
 def require() -> None:
     """Raise McapMissing unless MCAP can be written here."""
     if importlib.util.find_spec("mcap") is None:
-        raise McapMissing('an .mcap needs the package mcap: pip install "toktalk_node[mcap]"')
+        raise McapMissing('an .mcap needs the package mcap: in the clone, pip install ".[mcap]"')
 
 
 def write(

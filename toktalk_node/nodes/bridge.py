@@ -1,6 +1,7 @@
 """The ZeroMQ bridge and the viewer as a node: face/* topics to receivers outside ROS, their requests back in."""
 
 import sys
+from pathlib import Path
 from dataclasses import asdict
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
@@ -22,6 +23,8 @@ PARAMETERS = (
     Parameter("viewer", True, "Serve the viewer page."),
     Parameter("viewer_port", web.PORT, "TCP port of the viewer; 0 for any free one.", 0, 65535),
     Parameter("viewer_origins", "", "Other servers whose pages may show the face, apart by spaces: https://shop.example."),
+    Parameter("viewer_avatars", "", "Avatars of the viewer for ?avatar=NAME: .glb, .vrm, .gltf files and folders, "
+              "apart by spaces."),
     Parameter("stream", "default", "Name of the stream in topics and in the hello."),
     Parameter("streams", [""], "Namespaces of the faces: /robot1 is the stream robot1, the node's own (empty) is the "
               "one that the parameter stream names."),
@@ -81,6 +84,7 @@ class BridgeNode(StreamNode):
                 host=self.value("host"),
                 port=self.value("viewer_port"),
                 origins=self.value("viewer_origins").split(),
+                avatars=[Path(path) for path in self.value("viewer_avatars").split()],
                 keys=self._bridge.local_keys,
             )
             self.get_logger().info(f"the face is at {self._viewer.url}")
