@@ -1,8 +1,8 @@
 """The ZeroMQ bridge and the viewer as a node: face/* topics to receivers outside ROS, their requests back in."""
 
 import sys
-from pathlib import Path
 from dataclasses import asdict
+from pathlib import Path
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 

@@ -68,7 +68,7 @@ class BridgedFace:
             self._node.destroy_client(client)
 
     def interrupt(self, played_ns: int) -> tuple[int, int]:
-        """A receiver's barge-in, in the bridge's own thread: (played frames, dropped frames)."""
+        """A receiver's barge-in, in the bridge's thread for its owner: (played frames, dropped frames)."""
         request = Interrupt.Request()
         if played_ns >= 0 and self._epoch_ns:
             request.played = conversions.to_time(self._epoch_ns + played_ns)
