@@ -66,7 +66,7 @@ class RobotFaceNode(StreamNode):
         declare(self, PARAMETERS)
         self._robot: RobotMap | None = None
         self._motion: RobotMotion | None = None
-        self._figures = Figures()
+        self.figures = Figures()
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
         self._stop = threading.Event()
@@ -112,7 +112,7 @@ class RobotFaceNode(StreamNode):
             self._inputs.append(self.create_subscription(kind, topic, callback, STREAM_QOS, **options))
 
     def begin(self) -> None:
-        self._figures, self._problem, self._measured = Figures(), "", {}
+        self.figures, self._problem, self._measured = Figures(), "", {}
         self._wish = self._asked = self._style = ""
         self._stop.clear()
         if not self.value("measured"):
@@ -152,7 +152,7 @@ class RobotFaceNode(StreamNode):
         if motion is None or self._stop.is_set():
             return
         weights, head = conversions.face_arrays(message)
-        pose, figures = np.concatenate([weights, head]), self._figures
+        pose, figures = np.concatenate([weights, head]), self.figures
         figures.frames += 1
         stamp_ns, now_ns = conversions.from_time(message.header.stamp), self._now()
         if not (np.isfinite(pose).all() and np.isfinite(message.rate) and message.rate >= 1):
@@ -238,7 +238,7 @@ class RobotFaceNode(StreamNode):
             due_ns += (missed + 1) * period_ns
             if self._stop.is_set() and end is None:
                 end = time.monotonic() + LONGEST_PLAN
-            motion, figures = self._motion, self._figures
+            motion, figures = self._motion, self.figures
             if motion is not None:
                 figures.steps += 1
                 figures.missed_periods += missed
@@ -254,7 +254,7 @@ class RobotFaceNode(StreamNode):
 
         A controller went on along its trajectory in the `missed` periods, and so do we; a servo waited for us.
         """
-        figures, robot, state = self._figures, motion.robot, motion.limiter
+        figures, robot, state = self.figures, motion.robot, motion.limiter
         planned = None
         with self._lock:
             was_live, stops = motion.live, self._stop.is_set() and not motion.resting
@@ -291,13 +291,13 @@ class RobotFaceNode(StreamNode):
     def _wanted(self, output: str, every: dict[str, int], motion: RobotMotion) -> bool:
         """Whether it is the turn of an output that is slower than the others; the last ones at rest go out as well."""
         last = self._stop.is_set() and motion.standing
-        return output in self._outputs and (last or self._figures.steps % every[output] == 1 % every[output])
+        return output in self._outputs and (last or self.figures.steps % every[output] == 1 % every[output])
 
     def _diagnose(self) -> None:
         motion, waits = self._motion, ""
         if motion is None:
             waits = self._problem or f"will not move: no joint positions on {self.value('measured')}"
-        status = self._figures.status(motion, waits)
+        status = self.figures.status(motion, waits)
         status.name = f"{self.get_fully_qualified_name()}: robot face"
         message = DiagnosticArray(status=[status])
         message.header.stamp = self.get_clock().now().to_msg()
