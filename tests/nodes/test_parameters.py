@@ -8,6 +8,7 @@ from rcl_interfaces.msg import ParameterType  # noqa: E402
 from rclpy.parameter import Parameter  # noqa: E402
 
 from toktalk_node.nodes import bridge, speech_source, toktalk  # noqa: E402
+from toktalk_node.nodes.parameters import STREAM_QOS  # noqa: E402
 
 CONFIG = Path(__file__).parents[2] / "launch" / "config" / "toktalk.yaml"
 NODES = {
@@ -59,6 +60,7 @@ def test_qos_can_be_overridden_by_parameters(context) -> None:
     try:
         (info,) = node.get_publishers_info_by_topic("/face/blendshapes")
         assert node.get_parameter(override.name).value == 3
+        assert STREAM_QOS.depth == 100, "other topics keep theirs"
         assert info.topic_type == "toktalk_msgs/msg/BlendShapes"
     finally:
         node.destroy_node()

@@ -10,7 +10,7 @@ from toktalk_msgs.srv import Interrupt, SetStyle
 from toktalk_node.bridge import protocol
 from toktalk_node.bridge.server import Bridge
 from toktalk_node.nodes import conversions
-from toktalk_node.nodes.parameters import STREAM_QOS, qos_overrides
+from toktalk_node.nodes.parameters import stream_qos
 from toktalk_node.nodes.runtime import StreamNode
 from toktalk_node.signals import Clock, FaceChunk, media_time_ns
 
@@ -50,11 +50,10 @@ class BridgedFace:
         self.forwarding = False
         self._node, self._bridge, self._stream, self._epoch_ns = node, bridge, stream, 0
         prefix, decoder = f"{namespace}/" if namespace else "", node.value("decoder")
-        options = {"qos_profile": STREAM_QOS, "qos_overriding_options": qos_overrides()}
         self._inputs = [
-            node.create_subscription(BlendShapes, f"{prefix}face/blendshapes", self._on_face, **options),
-            node.create_subscription(AudioFrame, f"{prefix}face/audio", self._on_audio, **options),
-            node.create_subscription(FaceEvent, f"{prefix}face/events", self._on_event, **options),
+            node.create_subscription(BlendShapes, f"{prefix}face/blendshapes", self._on_face, **stream_qos()),
+            node.create_subscription(AudioFrame, f"{prefix}face/audio", self._on_audio, **stream_qos()),
+            node.create_subscription(FaceEvent, f"{prefix}face/events", self._on_event, **stream_qos()),
         ]
         self._interrupt = node.create_client(Interrupt, f"{prefix}{decoder}/interrupt")
         self._set_style = node.create_client(SetStyle, f"{prefix}{decoder}/set_style")

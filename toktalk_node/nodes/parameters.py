@@ -1,7 +1,9 @@
 """Parameters of a node as one table: default, meaning and range together, declared in one call."""
 
 from collections.abc import Sequence
+from copy import copy
 from dataclasses import dataclass
+from typing import Any
 
 from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor
 from rclpy.node import Node
@@ -49,3 +51,11 @@ def declare(node: Node, parameters: Sequence[Parameter]) -> None:
 def qos_overrides() -> QoSOverridingOptions:
     """Lets launch files set history, depth and reliability of a topic (`qos_overrides./topic...`)."""
     return QoSOverridingOptions.with_default_policies()
+
+
+def stream_qos() -> dict[str, Any]:
+    """Arguments of one publisher or subscription: `STREAM_QOS`, with what launch files set.
+
+    Each gets a profile of its own, for an override changes the profile that it is given.
+    """
+    return {"qos_profile": copy(STREAM_QOS), "qos_overriding_options": qos_overrides()}

@@ -27,7 +27,7 @@ from toktalk_node.face.expressions import style_of
 from toktalk_node.face.robot import RobotMap, loudness_of
 from toktalk_node.face.robot_motion import LONGEST_PLAN, MAX_AHEAD, RobotMotion
 from toktalk_node.nodes import conversions, robot_messages
-from toktalk_node.nodes.parameters import STREAM_QOS, Parameter, declare, qos_overrides
+from toktalk_node.nodes.parameters import Parameter, declare, qos_overrides, stream_qos
 from toktalk_node.nodes.robot_figures import Figures
 from toktalk_node.nodes.runtime import StreamNode, run
 from toktalk_node.signals import NANOSECONDS
@@ -104,12 +104,13 @@ class RobotFaceNode(StreamNode):
         if self.value("expressions"):
             inputs.append((conversions.message_type("hri_msgs/msg/Expression"), "~/expression", self._on_expression))
             self._set_style = self.create_client(SetStyle, f"{self.value('decoder')}/set_style")
-        options = {"qos_overriding_options": qos_overrides()}
         for name, (wanted, kind, topic) in outputs.items():
             if wanted:
-                self._outputs[name] = self.create_lifecycle_publisher(kind, topic, 10, **options)
+                self._outputs[name] = self.create_lifecycle_publisher(
+                    kind, topic, 10, qos_overriding_options=qos_overrides()
+                )
         for kind, topic, callback in inputs:
-            self._inputs.append(self.create_subscription(kind, topic, callback, STREAM_QOS, **options))
+            self._inputs.append(self.create_subscription(kind, topic, callback, **stream_qos()))
 
     def begin(self) -> None:
         self.figures, self._problem, self._measured = Figures(), "", {}

@@ -15,7 +15,7 @@ from toktalk_msgs.action import Speak
 from toktalk_msgs.msg import AudioFrame, FaceEvent
 
 from toktalk_node.nodes import conversions
-from toktalk_node.nodes.parameters import STREAM_QOS, Parameter, declare, qos_overrides
+from toktalk_node.nodes.parameters import Parameter, declare, stream_qos
 from toktalk_node.nodes.runtime import StreamNode, run
 from toktalk_node.signals import NANOSECONDS, AudioChunk, Clock
 from toktalk_node.speech.files import FileSource
@@ -56,14 +56,11 @@ class SpeechSourceNode(StreamNode):
         self._source: Source | None = None
         self._thread: threading.Thread | None = None
         group = ReentrantCallbackGroup()
-        self._audio = self.create_lifecycle_publisher(
-            AudioFrame, "audio", STREAM_QOS, qos_overriding_options=qos_overrides()
-        )
+        self._audio = self.create_lifecycle_publisher(AudioFrame, "audio", **stream_qos())
         self._diagnostics = self.create_lifecycle_publisher(DiagnosticArray, "/diagnostics", 10)
         self._events = self.create_subscription(
-            FaceEvent, "face/events", self._on_event, STREAM_QOS, callback_group=group,
-            qos_overriding_options=qos_overrides(),
-        )  # fmt: skip
+            FaceEvent, "face/events", self._on_event, callback_group=group, **stream_qos()
+        )
         self._action = ActionServer(
             self, Speak, "speak", self._on_speak, callback_group=group,
             goal_callback=self._on_goal, cancel_callback=lambda _: CancelResponse.ACCEPT,

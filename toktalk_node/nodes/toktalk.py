@@ -17,7 +17,7 @@ from toktalk_msgs.srv import Interrupt, SetStyle
 
 from toktalk_node.nodes import conversions
 from toktalk_node.nodes.decoding import DecodingThread, Tokens
-from toktalk_node.nodes.parameters import STREAM_QOS, Parameter, declare, qos_overrides
+from toktalk_node.nodes.parameters import Parameter, declare, stream_qos
 from toktalk_node.nodes.playout import FaceFrame, Happening, Output, Playout, Sounding
 from toktalk_node.nodes.runtime import StreamNode, run
 from toktalk_node.signals import NANOSECONDS
@@ -72,10 +72,9 @@ class ToktalkNode(StreamNode):
         self._playout = Playout(0)
         self._problem = ""
         self._counted = (time.monotonic(), 0)
-        outputs = {"qos_overriding_options": qos_overrides()}
-        self._faces = self.create_lifecycle_publisher(BlendShapes, "face/blendshapes", STREAM_QOS, **outputs)
-        self._sounds = self.create_lifecycle_publisher(AudioFrame, "face/audio", STREAM_QOS, **outputs)
-        self._events = self.create_lifecycle_publisher(FaceEvent, "face/events", STREAM_QOS, **outputs)
+        self._faces = self.create_lifecycle_publisher(BlendShapes, "face/blendshapes", **stream_qos())
+        self._sounds = self.create_lifecycle_publisher(AudioFrame, "face/audio", **stream_qos())
+        self._events = self.create_lifecycle_publisher(FaceEvent, "face/events", **stream_qos())
         self._diagnostics = self.create_lifecycle_publisher(DiagnosticArray, "/diagnostics", 10)
         self._offers = [
             self.create_service(Interrupt, "~/interrupt", self._on_interrupt),
@@ -120,10 +119,9 @@ class ToktalkNode(StreamNode):
         self._raw = conversions.RawFormat(
             self.value("audio_rate"), self.value("audio_channels"), self.value("audio_encoding")
         )
-        inputs = {"qos_profile": STREAM_QOS, "qos_overriding_options": qos_overrides()}
         self._inputs = [
-            self.create_subscription(conversions.message_type(audio_type), "audio", self._on_audio, **inputs),
-            self.create_subscription(AudioTokens, "tokens", self._on_tokens, **inputs),
+            self.create_subscription(conversions.message_type(audio_type), "audio", self._on_audio, **stream_qos()),
+            self.create_subscription(AudioTokens, "tokens", self._on_tokens, **stream_qos()),
         ]
 
     def begin(self) -> None:
