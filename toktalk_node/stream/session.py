@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from toktalk_node.tokens.base import Tokenizer
 
 LIVE_PRESET = "mini-live"
-"""The motion model for a stream that must keep up on one CPU core: one pass per step, without guidance."""
+"""The motion model for a stream that must keep up on one CPU core: no guidance, so one pass per step."""
 WEIGHTS = Path(__file__).resolve().parent.parent / "weights"
 """Where the weights that ship with the package lie: `phonetic` and one folder per motion preset."""
 REST_SECONDS = 0.2
