@@ -60,9 +60,9 @@ sys.exit(not os.path.exists(os.path.join(sysconfig.get_path("include"), "Python.
 peers() {
     local wanted=(alsa-utils blender chromium festival festival-hi festival-mr festvox-ca-ona-hts festvox-czech-dita
         festvox-czech-krb festvox-czech-machac festvox-italp16k festvox-itapc16k festvox-kallpc16k festvox-kdlpc16k
-        festvox-suopuhe-lj festvox-suopuhe-mv festvox-us-slt-hts ffmpeg flite godot3-server libasound2-plugins
-        libnunit-framework2.6.3-cil libportaudio2 mono-mcs mono-runtime nunit-console pulseaudio pulseaudio-utils
-        python3-numpy)
+        festvox-suopuhe-lj festvox-suopuhe-mv festvox-us-slt-hts ffmpeg flite fluidsynth godot3-server
+        libasound2-plugins libnunit-framework2.6.3-cil libportaudio2 mono-mcs mono-runtime
+        musescore-general-soundfont-small nunit-console pulseaudio pulseaudio-utils python3-numpy)
     local need left
     command -v dpkg-query >/dev/null || { echo "Not a Debian system: tests beside ${wanted[*]} may be left out."; return; }
     mapfile -t need < <(missing_packages "${wanted[@]}")

@@ -1,6 +1,7 @@
 """Music for training what is not speech: random scores, played by FluidSynth with the instruments of a SoundFont.
 
-Debian packages: fluidsynth musescore-general-soundfont-small (its licence is MIT's).
+Debian packages: fluidsynth musescore-general-soundfont-small (its licence is MIT's). No other SoundFont is taken: which
+instruments training keeps out, and what the gate does to them, is only comparable between the same recordings.
 """
 
 import shutil
@@ -14,7 +15,7 @@ import numpy as np
 
 RATE = 16_000
 TICKS = 480
-SOUNDFONTS = ("/usr/share/sounds/sf3/default-GM.sf3", "/usr/share/sounds/sf2/default-GM.sf2")
+SOUNDFONT = Path("/usr/share/sounds/sf3/MuseScore_General_Lite.sf3")
 
 _VOICES = (52, 53, 54, 85, 91)
 """Programs that sing; whether that is speech is left open."""
@@ -35,8 +36,8 @@ _Event = tuple[int, bytes]
 
 
 def available() -> bool:
-    """Whether FluidSynth and a General MIDI SoundFont are here."""
-    return shutil.which("fluidsynth") is not None and any(Path(font).exists() for font in SOUNDFONTS)
+    """Whether FluidSynth and the SoundFont are here."""
+    return shutil.which("fluidsynth") is not None and SOUNDFONT.exists()
 
 
 def score(
@@ -178,12 +179,11 @@ def _variable(value: int) -> bytes:
 def play(scores: Sequence[bytes]) -> np.ndarray:
     """The sound of the scores one after the other, mono float32 [n] at 16 kHz.
 
-    Raises RuntimeError where FluidSynth is missing or fails.
+    Raises RuntimeError where FluidSynth or the SoundFont is missing, or FluidSynth fails.
     """
     import soundfile
 
-    font = next((font for font in SOUNDFONTS if Path(font).exists()), None)
-    if font is None or shutil.which("fluidsynth") is None:
+    if not available():
         raise RuntimeError("music needs FluidSynth: sudo apt install fluidsynth musescore-general-soundfont-small")
     with tempfile.TemporaryDirectory() as folder:
         files = [Path(folder) / f"{k}.mid" for k in range(len(scores))]
@@ -191,7 +191,7 @@ def play(scores: Sequence[bytes]) -> np.ndarray:
             file.write_bytes(score)
         sound = Path(folder) / "music.wav"
         options = ["-n", "-i", "-q", "-r", str(RATE), "-o", "synth.dynamic-sample-loading=1", "-F", str(sound)]
-        done = subprocess.run(["fluidsynth", *options, font, *map(str, files)], capture_output=True, text=True)
+        done = subprocess.run(["fluidsynth", *options, str(SOUNDFONT), *map(str, files)], capture_output=True, text=True)
         if done.returncode != 0 or not sound.exists():
             raise RuntimeError(f"FluidSynth failed: {done.stderr.strip()[-300:]}")
         return soundfile.read(sound, dtype="float32", always_2d=True)[0].mean(axis=1)
