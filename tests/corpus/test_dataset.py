@@ -1,12 +1,14 @@
 """Reading a corpus: good lines are read back, bad ones are named, and sound stays inside the folder."""
 
 import json
+import logging
 
 import numpy as np
 import pytest
 import soundfile
 
-from toktalk_node.corpus.dataset import Utterance, hours_by_voice, load_audio, read_manifest
+from toktalk_node.corpus import dataset
+from toktalk_node.corpus.dataset import Utterance, hours_by_voice, load_audio, read_manifest, readable
 from toktalk_node.speech.phones import Phone
 
 
@@ -47,6 +49,28 @@ def test_sound_outside_the_corpus_or_of_another_rate_is_refused(tmp_path):
     soundfile.write(tmp_path / "x.flac", np.zeros(8000), 8000)
     with pytest.raises(ValueError, match="16 kHz"):
         load_audio(utterance(), tmp_path)
+
+
+def test_sound_that_is_missing_damaged_or_cut_off_is_named_and_the_rest_goes_on(tmp_path, caplog, monkeypatch):
+    noise = np.random.default_rng(0).uniform(-0.1, 0.1, 16_000)
+    for name in ("good", "damaged", "also-good"):
+        soundfile.write(tmp_path / f"{name}.flac", noise, 16_000)
+    whole = (tmp_path / "damaged.flac").read_bytes()
+    (tmp_path / "damaged.flac").write_bytes(whole[: len(whole) // 2])
+    (tmp_path / "empty.flac").write_bytes(b"")
+    soundfile.write(tmp_path / "short.flac", noise[:4000], 16_000)
+    names = ("good", "missing", "damaged", "empty", "short", "also-good")
+    found = list(readable([utterance(id=name, audio=f"{name}.flac") for name in names], tmp_path))
+    assert [u.id for u in found] == ["good", "also-good"]
+    assert len(caplog.messages) == 4 and all(record.levelno == logging.WARNING for record in caplog.records)
+    for name, reason in (("missing", "no such file"), ("damaged", "lost sync"), ("empty", "not a recording"),
+                         ("short", "0.25 s of sound, but phones up to 1.00 s")):  # fmt: skip
+        assert any(f"{name}.flac: " in message and reason in message for message in caplog.messages), name
+
+    caplog.clear()
+    monkeypatch.setattr(dataset, "NAMED", 2)
+    assert not list(readable([utterance(audio=f"{k}.flac") for k in range(9)], tmp_path))
+    assert len(caplog.messages) == 3 and "7 more" in caplog.messages[-1]
 
 
 def test_hours_join_the_variants_of_espeak():

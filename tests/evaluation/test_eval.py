@@ -1,6 +1,7 @@
 """`toktalk eval lips` on a small corpus and on recordings with texts."""
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -57,6 +58,18 @@ def test_recordings_are_aligned_and_bad_ones_left_out(corpus, tmp_path, caplog):
     assert done.exit_code == 0, done.output
     assert json.loads(done.stdout)["pocketsphinx-offline"]["utterances"] == 2
     assert "bad.wav is left out" in caplog.text
+
+
+def test_sound_of_a_corpus_that_cannot_be_read_is_left_out(corpus, tmp_path, caplog):
+    folder = tmp_path / "corpus"
+    shutil.copytree(corpus, folder)
+    (folder / "0.flac").unlink()
+    whole = (folder / "1.flac").read_bytes()
+    (folder / "1.flac").write_bytes(whole[: len(whole) // 2])
+    done = run("--corpus", folder, "--json", "--system", "true-phones")
+    assert done.exit_code == 0, done.output
+    assert json.loads(done.stdout)["true-phones"]["utterances"] == 1
+    assert "0.flac: no such file" in caplog.text and "1.flac: " in caplog.text and "phones up to" in caplog.text
 
 
 def test_what_is_missing_is_named(tmp_path):

@@ -1,5 +1,6 @@
 """From a corpus to a tokenizer and to shards, by the commands a user would type."""
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -56,6 +57,24 @@ def test_shards_hold_embeddings_beside_the_performance_of_their_phones(corpus, t
         assert item.condition.shape[0] == item.motion.shape[0]
     opening = np.concatenate([u.motion[:, INDEX["jawOpen"]].numpy() for u in data.utterances])
     assert opening.max() > 0.2
+
+
+@pytest.mark.slow
+def test_prepare_goes_on_without_the_sound_that_cannot_be_read(corpus, tmp_path, caplog):
+    """What `corpus prepare` chooses is also what `train tokens`, `train codec` and `train adapter` choose."""
+    root = tmp_path / "corpus"
+    shutil.copytree(corpus, root)
+    missing, cut, *rest = (u for u in read_manifest(root) if u.split in ("train", "valid"))
+    (root / missing.audio).unlink()
+    whole = (root / cut.audio).read_bytes()
+    (root / cut.audio).write_bytes(whole[: len(whole) // 2])
+    arguments = ["prepare", str(root), "--out", str(tmp_path / "shards"), "--jobs", "1", "--actors", "1"]
+    result = CliRunner().invoke(corpus_command, arguments)
+    assert result.exit_code == 0, result.output
+    made = {item.id for item in read_shards(tmp_path / "shards").utterances}
+    assert made == {f"{u.id}-0-0" for u in rest}
+    for gone, reason in ((missing, "no such file"), (cut, "not a recording")):
+        assert any(gone.audio in message and reason in message for message in caplog.messages), gone.audio
 
 
 @pytest.mark.slow

@@ -5,7 +5,8 @@ The face performance is not stored: `corpus/performance.py` computes it from the
 """
 
 import json
-from collections.abc import Iterable, Sequence
+import logging
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -14,8 +15,13 @@ import numpy as np
 
 from ..speech.phones import INDEX, Phone
 
+LOGGER = logging.getLogger(__name__)
 RATE = 16000
 """Sample rate of corpus sound in Hz."""
+SLACK = 0.1
+"""Seconds by which sound may be shorter than its phones."""
+NAMED = 20
+"""How many utterances without sound are named one by one."""
 
 DEFAULT_ROOT = Path("data/corpus")
 
@@ -74,17 +80,47 @@ def read_manifest(root: Path | str = DEFAULT_ROOT, splits: Sequence[str] | None 
 
 
 def load_audio(utterance: Utterance, root: Path | str = DEFAULT_ROOT) -> np.ndarray:
-    """Samples float32 [n] at 16 kHz. Raises ValueError for a path outside the corpus or another rate."""
+    """Samples float32 [n] at 16 kHz. Raises ValueError, naming the file and what is wrong with it."""
     import soundfile
 
     folder = Path(root).resolve()
     path = (folder / utterance.audio).resolve()
     if not path.is_relative_to(folder):
         raise ValueError(f"{utterance.id}: audio {utterance.audio!r} lies outside the corpus {folder}")
-    samples, rate = soundfile.read(path, dtype="float32")
+    if not path.is_file():
+        raise ValueError(f"{path}: no such file")
+    try:
+        samples, rate = soundfile.read(path, dtype="float32")
+    except soundfile.LibsndfileError as error:
+        raise ValueError(f"{path}: not a recording that libsndfile reads ({error.error_string})") from error
     if rate != RATE or samples.ndim != 1:
         raise ValueError(f"{path} is {rate} Hz with shape {samples.shape}; corpus sound is 16 kHz mono")
+    check_length(path, len(samples) / RATE, utterance.duration)
     return samples
+
+
+def check_length(path: Path, seconds: float, expected: float) -> None:
+    """Raise ValueError where a recording ends clearly before its phones do, as one that was cut off."""
+    if seconds < expected - SLACK:
+        raise ValueError(f"{path}: {seconds:.2f} s of sound, but phones up to {expected:.2f} s")
+
+
+def readable(utterances: Iterable[Utterance], root: Path | str = DEFAULT_ROOT) -> Iterator[Utterance]:
+    """The utterances whose sound can be read; of the others, file and reason are logged, `NAMED` of them in full."""
+    left_out = 0
+    try:
+        for utterance in utterances:
+            try:
+                load_audio(utterance, root)
+            except ValueError as error:
+                left_out += 1
+                if left_out <= NAMED:
+                    LOGGER.warning("left out: %s", error)
+            else:
+                yield utterance
+    finally:
+        if left_out > NAMED:
+            LOGGER.warning("left out: %d more of %s, for the same or other reasons", left_out - NAMED, root)
 
 
 class VoiceHours(NamedTuple):

@@ -9,6 +9,7 @@ from zlib import crc32
 
 import numpy as np
 
+from toktalk_node.corpus.dataset import check_length
 from toktalk_node.speech.files import read_audio
 from toktalk_node.speech.phones import Phone
 from toktalk_node.speech.resample import resample
@@ -44,7 +45,8 @@ def spread(items: list, limit: int | None) -> list:
 def corpus_utterances(folder: Path, split: str, limit: int | None = None) -> tuple[int, Iterator[Utterance]]:
     """How many utterances of `split` in a corpus folder there are (at most `limit`), and the utterances.
 
-    Raises ValueError where the folder holds no corpus or the split is empty.
+    Sound that cannot be read is logged and left out. Raises ValueError where the folder holds no corpus or the split is
+    empty.
     """
     manifest = folder / "manifest.jsonl"
     if not manifest.is_file():
@@ -57,8 +59,13 @@ def corpus_utterances(folder: Path, split: str, limit: int | None = None) -> tup
 
     def utterances() -> Iterator[Utterance]:
         for row in rows:
-            samples, rate = read_audio(folder / row["audio"])
-            phones = [Phone(label, start, end) for label, start, end in row["phones"]]
+            path, phones = folder / row["audio"], [Phone(label, start, end) for label, start, end in row["phones"]]
+            try:
+                samples, rate = read_audio(path)
+                check_length(path, len(samples) / rate, phones[-1].end if phones else 0.0)
+            except ValueError as error:
+                LOGGER.warning("left out: %s", error)
+                continue
             yield Utterance(row["id"], resample(samples, rate), phones, row["seed"])
 
     return len(rows), utterances()

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from toktalk_node.corpus.dataset import Utterance, load_audio, read_manifest
+from toktalk_node.corpus.dataset import Utterance, load_audio, read_manifest, readable
 from toktalk_node.corpus.performance import perform
 from toktalk_node.corpus.styles import SpeakingStyle, actor_style, actors
 from toktalk_node.evaluation.data import spread
@@ -83,7 +83,7 @@ def test_cases(
 
     Raises FileNotFoundError or ValueError, naming the command that makes a corpus, where there is none.
     """
-    everyone = [u for u in read_manifest(root, (split,)) if u.duration >= 1]
+    everyone = list(readable((u for u in read_manifest(root, (split,)) if u.duration >= 1), root))
     if not everyone:
         raise ValueError(f"the corpus in {root} has no split {split!r}: build it with `toktalk corpus build`")
     cast = actors("test")

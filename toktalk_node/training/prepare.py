@@ -9,7 +9,7 @@ import torch
 from safetensors.torch import save_file
 
 from toktalk_node.corpus import styles
-from toktalk_node.corpus.dataset import Utterance, read_manifest
+from toktalk_node.corpus.dataset import Utterance, read_manifest, readable
 from toktalk_node.corpus.performance import perform
 from toktalk_node.motion.checkpoint import write_atomically
 from toktalk_node.tokens import phonetic
@@ -33,16 +33,15 @@ Say = Callable[[str, float, float], None]
 
 
 def chosen(root: Path, hours: float | None, seed: int) -> list[Utterance]:
-    """Utterances of train and valid in random order, up to `hours`."""
+    """Utterances of train and valid in random order, up to `hours`; those without readable sound are named instead."""
     utterances = read_manifest(root, ("train", "valid"))
     order = np.random.default_rng(seed).permutation(len(utterances))
     total, out = 0.0, []
-    for i in order:
+    for utterance in readable((utterances[i] for i in order if utterances[i].duration <= LONGEST), root):
+        out.append(utterance)
+        total += utterance.duration
         if hours is not None and total >= 3600 * hours:
             break
-        if utterances[i].duration <= LONGEST:
-            out.append(utterances[i])
-            total += utterances[i].duration
     if not out:
         raise ValueError(f"the corpus in {root} has no utterances to train on: run `toktalk corpus build --out {root}`")
     return out
@@ -150,9 +149,7 @@ def _prepared(
 ) -> Iterator[Prepared]:
     """The utterance with one augmentation, performed by `count` actors of its split."""
     prosody = _prosody(recording)
-    ids = model.autoencoder.encode(
-        model.autoencoder.inputs(torch.from_numpy(posterior), torch.from_numpy(prosody))
-    )
+    ids = model.autoencoder.encode(model.autoencoder.inputs(torch.from_numpy(posterior), torch.from_numpy(prosody)))
     pitch, voicing, energy = prosody[::FRAMES_PER_TOKEN].T
     condition = model.autoencoder.embed(ids)
     rng = np.random.default_rng([recording.seed % 2**31, 23, number])
@@ -169,9 +166,7 @@ def _prepared(
         yield Prepared(f"{recording.id}-{number}-{part}", recording.split, condition, torch.from_numpy(motion), actor)
 
 
-def _posteriors(
-    model: phonetic.PhoneticModel, heard: Iterable[Recording]
-) -> Iterator[tuple[Recording, np.ndarray]]:
+def _posteriors(model: phonetic.PhoneticModel, heard: Iterable[Recording]) -> Iterator[tuple[Recording, np.ndarray]]:
     """Each recording with its posteriors; recordings of like length are computed together."""
     for group in _groups(heard, 400):
         for batch in in_batches([len(r.heard.cepstra) for r in group], BATCH):
