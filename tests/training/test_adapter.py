@@ -203,7 +203,7 @@ def test_a_damaged_or_foreign_adapter_names_the_remedy(tmp_path: Path):
         adapted.load(tmp_path, source)
 
 
-def test_the_command_makes_an_adapter_from_a_folder_of_recordings(tmp_path: Path):
+def test_the_command_makes_an_adapter_from_a_folder_of_recordings(tmp_path: Path, caplog: pytest.LogCaptureFixture):
     torch.manual_seed(0)
     sizes = CodecConfig(channels=(16, 16, 24, 32), layers=1, heads=2, context=4, codebooks=3, size=32, code_width=8)
     save_codec(CodecModel(sizes), tmp_path / "codec", {})
@@ -218,6 +218,7 @@ def test_the_command_makes_an_adapter_from_a_folder_of_recordings(tmp_path: Path
     arguments = ["adapter", "--tokenizer", str(tmp_path / "codec"), "--out", str(out), "--threads", "1", "--batch", "2"]
     first = CliRunner().invoke(app, [*arguments, "--data", str(sounds), "--steps", "1"])
     assert first.exit_code == 0 and "done: step 1" in first.output, first.output
+    assert any("broken.wav: not a recording" in message for message in caplog.messages), "named, and the rest goes on"
     second = CliRunner().invoke(app, [*arguments, "--resume", "--steps", "2"])
     assert second.exit_code == 0 and "done: step 2" in second.output, second.output
     session = Session.load(adapter=out)  # finds the codec beside the adapter

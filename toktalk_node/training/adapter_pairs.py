@@ -5,6 +5,7 @@ have no motion: the embeddings alone can be aligned.
 """
 
 import json
+import logging
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -34,6 +35,7 @@ from toktalk_node.training.posteriors import LEAD, hear, in_batches, posteriors
 from toktalk_node.training.prepare import BATCH, Say, chosen
 from toktalk_node.training.shards import DataError
 
+LOGGER = logging.getLogger(__name__)
 FORMAT = "toktalk-adapter-pairs"
 VERSION = 1
 FILE = "pairs.safetensors"
@@ -128,7 +130,9 @@ def make_pairs(data: Path, source: Tokenizer, base: PhoneticTokenizer, *, hours:
             seconds += len(sound.samples) / RATE
             say("pairs", min(seconds / (3600 * hours), 1.0), math.nan)
     if not items:
-        raise DataError(f"{data} holds neither a corpus (manifest.jsonl) nor recordings ({', '.join(sorted(SOUNDS))})")
+        raise DataError(
+            f"{data} holds neither a corpus (manifest.jsonl) nor recordings ({', '.join(sorted(SOUNDS))}) to read"
+        )
     return Pairs((source.space.name, source.space.rate), (base.space.name, fps), items)
 
 
@@ -163,13 +167,14 @@ def _performed(root: Path, hours: float, seed: int, fps: float) -> Iterator[Soun
 
 
 def _recorded(folder: Path) -> Iterator[Sound]:
-    """Recordings of a folder and those below it, in pieces; what cannot be read is left out."""
+    """Recordings of a folder and those below it, in pieces; what cannot be read is logged and left out."""
     paths = sorted(path for path in folder.rglob("*") if path.suffix.lower() in SOUNDS)
     piece = int(LONGEST * RATE)
     for number, path in enumerate(paths):
         try:
             samples, rate = read_audio(path)
-        except ValueError:
+        except ValueError as error:
+            LOGGER.warning("left out: %s", error)
             continue
         samples = resample(samples, rate)
         split = "valid" if number % VALID == VALID - 1 else "train"
