@@ -191,7 +191,9 @@ def play(scores: Sequence[bytes]) -> np.ndarray:
             file.write_bytes(score)
         sound = Path(folder) / "music.wav"
         options = ["-n", "-i", "-q", "-r", str(RATE), "-o", "synth.dynamic-sample-loading=1", "-F", str(sound)]
-        done = subprocess.run(["fluidsynth", *options, str(SOUNDFONT), *map(str, files)], capture_output=True, text=True)
+        done = subprocess.run(
+            ["fluidsynth", *options, str(SOUNDFONT), *map(str, files)], capture_output=True, text=True
+        )
         if done.returncode != 0 or not sound.exists():
             raise RuntimeError(f"FluidSynth failed: {done.stderr.strip()[-300:]}")
         return soundfile.read(sound, dtype="float32", always_2d=True)[0].mean(axis=1)
