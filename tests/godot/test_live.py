@@ -272,7 +272,7 @@ def test_a_face_rests_as_the_style_does_and_not_in_the_middle_of_a_word(tmp_path
 
 
 def test_who_joins_late_finds_the_resting_face_of_the_style(tmp_path):
-    with served() as (bridge, viewer):
+    with served(styles=("calm", "warm")) as (bridge, viewer):
         clock = Clock(time.time_ns() - 20 * NANOSECONDS)
         bridge.publish_event("start", clock.epoch_ns)
         bridge.publish_face(smiling(FPS, 0.6), clock)
@@ -282,6 +282,7 @@ def test_who_joins_late_finds_the_resting_face_of_the_style(tmp_path):
             running.finish()
     last = rows(running)[-1]
     assert not last["speaking"] and last["shown"] == pytest.approx({"jawOpen": 0.0} | dict.fromkeys(SMILE, 0.3))
+    assert json.loads(running.said("STYLES")[-1]) == ["calm", "warm"], "what set_style() can be asked for"
 
 
 @pytest.mark.slow

@@ -1,5 +1,6 @@
 """The C# client against the live bridge."""
 
+import threading
 import time
 
 import numpy as np
@@ -49,12 +50,13 @@ def face(n: int, start: int = 0) -> FaceChunk:
 
 
 def test_hello_and_clock(program, bridge):
+    bridge.styles = ("calm", "stern")
     bridge.announce("robot", fps=50, audio_rate=24000)
     bridge.publish_face(face(3), Clock(1_000))
     with Peer(program, "listen", bridge.control_endpoint) as peer:
         hello = peer.expect("hello")["hello"]
         assert hello["names"] == list(BLENDSHAPES)
-        assert hello["bridge"] == bridge.id
+        assert hello["bridge"] == bridge.id and hello["styles"] == ["calm", "stern"]
         assert hello["streams"][0] | {"face": None} == {
             "name": "robot", "fps": 50, "audio_rate": 24000, "epoch_ns": None, "speaking": None, "style": None,
             "face": None}  # fmt: skip
@@ -117,6 +119,30 @@ def test_interrupt_and_style_reach_the_bridge_and_refusals_come_back(bridge, pee
     assert "no style 'loud'" in peer.ask("style default loud", "reply")["error"]
     assert "no stream 'nobody'" in peer.ask("interrupt nobody -1", "reply")["error"]
     assert peer.ask("ping", "reply")["error"] is None
+
+
+def test_answers_in_another_order_reach_who_asked_for_them(bridge, peer):
+    """A bridge answers what it can tell while its owner is still busy with an interruption."""
+    busy, free = threading.Event(), threading.Event()
+
+    def stop(stream: str, played_ns: int) -> tuple[int, int]:
+        busy.set()
+        free.wait(10)
+        return 100, 31
+
+    bridge.on_interrupt = stop
+    peer.send("beside interrupt default 0")
+    try:
+        assert busy.wait(5)
+        quick = [peer.ask("ping", "reply")["reply"] for _ in range(3)]
+    finally:
+        free.set()
+    late = peer.expect("reply")["reply"]
+    assert [set(reply) for reply in quick] == [{"v", "id"}] * 3
+    assert (late["played_frames"], late["dropped_frames"]) == (100, 31)
+    assert late["id"] < min(reply["id"] for reply in quick)
+    stats = peer.stats()
+    assert (stats["errors"], stats["state"]) == (0, "Connected")
 
 
 def test_a_bridge_that_comes_back_is_found_again(program):

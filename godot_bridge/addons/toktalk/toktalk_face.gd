@@ -51,6 +51,8 @@ var playout = Playout.new()
 # Names of the blend shapes, in the order of `weights`; those that the model lacks.
 var names = []
 var missing = []
+# What set_style() can be asked for, where the bridge tells.
+var styles = []
 # What is shown now: weights in [0, 1]; yaw, pitch, roll in radians.
 var weights = []
 var angles = [0.0, 0.0, 0.0]
@@ -327,6 +329,7 @@ func _bridge_is(bridge):
 
 
 func _hello(body):
+	styles = body["styles"] if body["styles"] != null else []
 	if body["bridge"] != null:
 		if body["bridge"] != _bridge:
 			wire.forget_sequence(stream)

@@ -137,6 +137,7 @@ func _end():
 		_probe.record.set_recording_active(false)
 		_probe.record = null
 		AudioServer.remove_bus_effect(0, 0)
+	print("STYLES ", _describe.json(_face.styles))
 	print("STATS ", _describe.json(_face.stats()))
 	print("DONE")
 	quit()

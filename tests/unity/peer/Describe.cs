@@ -43,7 +43,7 @@ static class Describe
             foreach (StreamInfo stream in hello.Streams)
                 streams.Add(new Json.Raw { Text = Stream(stream) });
             fields.AddRange(new object[] { "names", hello.Names, "head", hello.Head, "streams", streams,
-                "pub_port", hello.PubPort, "bridge", hello.Bridge });
+                "pub_port", hello.PubPort, "bridge", hello.Bridge, "styles", hello.Styles });
         }
         if (clock != null)
             fields.AddRange(new object[] { "t1_ns", clock.T1Ns, "t2_ns", clock.T2Ns, "t3_ns", clock.T3Ns,

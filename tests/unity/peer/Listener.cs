@@ -1,4 +1,5 @@
 using System;
+using System.Linq;
 using System.Threading;
 using TokTalk;
 
@@ -15,7 +16,13 @@ sealed class Listener : IBridgeListener
         {
             client.Start();
             for (string line; (line = Console.In.ReadLine()) != null && line != "quit";)
-                listener.Do(client, line.Split(' '));
+            {
+                string[] words = line.Split(' ');
+                if (words[0] == "beside") // what follows waits for its answer while other lines are done
+                    new Thread(() => listener.Do(client, words.Skip(1).ToArray())) { IsBackground = true }.Start();
+                else
+                    listener.Do(client, words);
+            }
         }
     }
 

@@ -113,6 +113,9 @@ namespace TokTalk
 
         /// <summary>Names this run of the bridge; null when an older bridge does not say.</summary>
         public string Bridge;
+
+        /// <summary>Names of styles that can be asked for; null where the bridge does not tell.</summary>
+        public string[] Styles;
     }
 
     /// <summary>The client's time of asking (t1), the bridge's times of receiving (t2) and answering (t3).</summary>

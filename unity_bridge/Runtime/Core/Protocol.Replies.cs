@@ -36,11 +36,11 @@ namespace TokTalk
             writer.Pair("id", id);
         }
 
-        static string[] ReadNames(ref MessagePackReader reader, int most)
+        static string[] ReadNames(ref MessagePackReader reader, int most, int longest)
         {
             var names = new string[Bounded("length of a list of names", reader.ReadArray(), 0, most)];
             for (int k = 0; k < names.Length; k++)
-                names[k] = reader.ReadText(MaxStreamName);
+                names[k] = reader.ReadText(longest);
             return names;
         }
 
@@ -113,8 +113,8 @@ namespace TokTalk
         {
             switch (field)
             {
-                case 2: hello.Names = ReadNames(ref reader, MaxWidth); break;
-                case 3: hello.Head = ReadNames(ref reader, HeadWidth); break;
+                case 2: hello.Names = ReadNames(ref reader, MaxWidth, MaxStreamName); break;
+                case 3: hello.Head = ReadNames(ref reader, HeadWidth, MaxStreamName); break;
                 case 4:
                     hello.Streams = new StreamInfo[Bounded("streams", reader.ReadArray(), 0, MaxStreams)];
                     for (int k = 0; k < hello.Streams.Length; k++)
@@ -122,6 +122,7 @@ namespace TokTalk
                     break;
                 case 5: hello.PubPort = (int)Bounded("pub_port", reader.ReadInteger(), 1, 65535); break;
                 case 6: hello.Bridge = reader.ReadText(MaxText); break;
+                case 7: hello.Styles = ReadNames(ref reader, MaxStyles, MaxText); break;
             }
         }
 

@@ -36,6 +36,7 @@ namespace TokTalk
         public const int MaxData = 64;
         public const int MaxStreamName = 64;
         public const int MaxStreams = 256;
+        public const int MaxStyles = 256;
 
         /// <summary>Yaw, pitch, roll.</summary>
         public const int HeadWidth = 3;
@@ -46,7 +47,8 @@ namespace TokTalk
             { "v", "seq", "pts_ns", "fps", "start", "count", "width", "weights", "head" };
         static readonly string[] AudioFields = { "v", "seq", "pts_ns", "rate", "start", "count", "samples" };
         static readonly string[] EventFields = { "v", "seq", "pts_ns", "kind", "data" };
-        static readonly string[] HelloFields = { "v", "id", "names", "head", "streams", "pub_port", "bridge" };
+        static readonly string[] HelloFields =
+            { "v", "id", "names", "head", "streams", "pub_port", "bridge", "styles" };
         static readonly string[] StreamFields =
             { "name", "fps", "audio_rate", "epoch_ns", "speaking", "style", "face" };
         static readonly string[] ClockFields = { "v", "id", "t1_ns", "t2_ns", "t3_ns", "bridge" };

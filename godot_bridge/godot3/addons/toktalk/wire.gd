@@ -11,6 +11,7 @@ const MAX_FRAMES = 1024
 const MAX_WIDTH = 512
 const MAX_SAMPLES = 192000
 const MAX_STREAMS = 256
+const MAX_STYLES = 256
 const MAX_TEXT = 256
 const MAX_DATA = 64
 const MAX_NAME = 64
@@ -49,6 +50,7 @@ const FIELDS = {
 		["streams", "list", 0, MAX_STREAMS, false],
 		["pub_port", "int", 1, 65535, false],
 		["bridge", "text", 0, MAX_TEXT, true],
+		["styles", "list", 0, MAX_STYLES, true],
 	],
 	"stream": [
 		["name", "text", 0, MAX_NAME, false],
@@ -222,7 +224,10 @@ func _checked(message, kind):
 		"event":
 			return _scalars(message["data"])
 		"hello":
-			return _texts(message["names"]) and _texts(message["head"]) and _streams(message["streams"])
+			for list in [message["names"], message["head"], message["styles"]]:
+				if list != null and not _texts(list):
+					return false
+			return _streams(message["streams"])
 	return true
 
 
