@@ -21,7 +21,7 @@ from typer.testing import CliRunner
 
 from toktalk_node.cli import build_app
 from toktalk_node.commands.render import plan
-from toktalk_node.face import animation, livelink, plain_head
+from toktalk_node.face import animation, livelink, npz, plain_head
 from toktalk_node.face.arkit import INDEX, MOTION_WIDTH
 from toktalk_node.face.gltf import write_glb
 from toktalk_node.face.head import PIVOT, build
@@ -235,25 +235,51 @@ def test_a_style_is_a_name_a_blend_or_a_clip(toktalk, tmp_path):
     clip = np.zeros((120, MOTION_WIDTH), np.float32)
     clip[:, INDEX["mouthSmileLeft"]] = 0.9
     livelink.write(tmp_path / "clip.csv", clip, 60)
-    for i, style in enumerate(("", "warm", "warm=0.5", tmp_path / "clip.csv")):
+    npz.write(tmp_path / "clip.npz", clip[::6], 10, np.zeros(0, np.int16), 16_000)
+    for i, style in enumerate(("", "warm", "warm=0.5", tmp_path / "clip.csv", tmp_path / "clip.npz")):
         done = toktalk(wav, "-o", tmp_path / f"{i}.csv", "--style", style)
         assert done.exit_code == 0, done.output
         faces[i] = smile(tmp_path / f"{i}.csv")
     assert faces[0] < 0.1 < faces[2] - 0.1 < faces[1] - 0.2 and faces[1] == pytest.approx(0.6, abs=0.1)
     assert abs(faces[3] - faces[0]) > 0.01, "a clip has a rest of its own"
+    assert faces[4] == pytest.approx(faces[3], abs=1e-4), "whatever its format and rate"
 
 
 def test_a_bad_style_is_named_with_the_reason(toktalk, tmp_path):
     wav = recording(tmp_path / "in.wav", 0.2)
     livelink.write(tmp_path / "short.csv", np.zeros((30, MOTION_WIDTH)), 60)
     (tmp_path / "other.csv").write_text("time,jawOpen\n0,1\n")
+    (tmp_path / "other.npz").write_text("not arrays")
+    np.savez(tmp_path / "flame.npz", expression=np.zeros((100, 50)), fps=50)
+    weights = np.zeros((100, 2), np.float32)
+    np.savez(tmp_path / "eyes.npz", weights=weights, names=np.array(["eyeBlinkLeft", "eyeBlinkRight"]), fps=50)
+    np.savez(tmp_path / "odd.npz", weights=weights, names=np.array(["jawOpen"]), fps=50)
     for style, reason in (
         ("short.csv", "0.50 s is too short"),
         ("other.csv", "no Timecode column"),
         ("missing.csv", "No such file"),
+        ("other.npz", "not arrays as `toktalk render` writes them"),
+        ("flame.npz", "weights is not a file in the archive"),
+        ("eyes.npz", "50 of 52 blendshapes are missing"),
+        ("odd.npz", "(100, 2), 1 names"),
+        ("missing.npz", "No such file"),
         ("grumpy", "no style is called 'grumpy'; there are warm"),
         ("warm=2", "from 0 to 1"),
     ):
-        done = toktalk(wav, "-o", tmp_path / "out.csv", "--style", tmp_path / style if "csv" in style else style)
+        done = toktalk(wav, "-o", tmp_path / "out.csv", "--style", tmp_path / style if "." in style else style)
         said = " ".join(done.output.split())
-        assert done.exit_code == 1 and reason in said and ("csv" not in style or style in said), said
+        assert done.exit_code == 1 and reason in said and ("." not in style or style in said), said
+
+
+def test_the_solver_s_steps_can_be_spaced_otherwise(toktalk, tmp_path):
+    wav, found = recording(tmp_path / "in.wav", 0.5), {}
+    for schedule in ("cosine", "uniform"):
+        done = toktalk(wav, "-o", tmp_path / f"{schedule}.npz", "--steps", 3, "--schedule", schedule)
+        assert done.exit_code == 0, done.output
+        with np.load(tmp_path / f"{schedule}.npz") as face:
+            found[schedule] = face["weights"]
+    toktalk(wav, "-o", tmp_path / "plain.npz", "--steps", 3)
+    with np.load(tmp_path / "plain.npz") as face:
+        assert np.array_equal(face["weights"], found["cosine"]) and not np.array_equal(*found.values())
+    done = toktalk(wav, "-o", tmp_path / "out.npz", "--schedule", "random")
+    assert done.exit_code == 1 and "no schedule is called 'random'; there are cosine and uniform" in done.output

@@ -12,7 +12,12 @@ from toktalk_node.bridge.protocol import Event, Face
 from toktalk_node.bridge.replay import replay
 from toktalk_node.bridge.server import Bridge
 from toktalk_node.cli import build_app
+from toktalk_node.commands.replay import _spoken
+from toktalk_node.corpus.styles import NAMED
+from toktalk_node.face import livelink
+from toktalk_node.face.arkit import INDEX
 from toktalk_node.signals import AudioChunk, FaceChunk
+from toktalk_node.training.named import clip
 
 
 def test_an_interrupted_face_comes_to_rest_from_the_frame_that_was_shown():
@@ -42,3 +47,17 @@ def test_a_text_is_said_through_a_bridge_of_its_own():
     assert result.exit_code == 0 and "receivers connect to tcp://127.0.0.1:" in result.output
     nothing = CliRunner().invoke(build_app("replay"), ["replay", "--text", " ", "--port", "0"])
     assert nothing.exit_code == 1 and "nothing to say" in nothing.output
+
+
+def test_it_speaks_in_a_style_that_is_a_blend_or_a_clip(tmp_path):
+    pytest.importorskip("espeakng_loader", reason="espeak-ng speaks the text")
+    livelink.write(tmp_path / "me.csv", clip(NAMED["happiness"], seed=99, fps=60), 60)
+    smiles = []
+    for style in ("", "happiness=0.8", str(tmp_path / "me.csv")):
+        face, _ = _spoken(None, "Map.", style)
+        smiles.append(face.weights[:, INDEX["mouthSmileLeft"]].mean())
+    assert min(smiles[1:]) > smiles[0] + 0.05, smiles
+    arguments = ["replay", "--text", "Map.", "--once", "--port", "0", "--style"]
+    for style, reason in ((tmp_path / "none.csv", "none.csv cannot be read"), ("grumpy", "there are anger")):
+        wrong = CliRunner().invoke(build_app("replay"), [*arguments, str(style)])
+        assert wrong.exit_code == 1 and reason in wrong.output, wrong.output

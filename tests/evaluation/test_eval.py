@@ -47,6 +47,18 @@ def test_systems_stand_side_by_side(corpus):
     assert "true-phones" in done.stdout and "PocketSphinx running" in done.stdout
 
 
+def test_a_style_and_the_solver_s_schedule_count(corpus):
+    found = set()
+    for words in ([], ["--style", "mumbling"], ["--steps", 2, "--schedule", "uniform"]):
+        done = run("--corpus", corpus, "--json", "--limit", 1, "--preset", "mini-live", *words)
+        assert done.exit_code == 0, done.output
+        found.add(done.stdout)
+    assert len(found) == 3
+    for words, said in ((["--style", "me.csv"], "me.csv cannot be read"), (["--schedule", "late"], "cosine and")):
+        done = run("--corpus", corpus, *words)
+        assert done.exit_code == 1 and said in " ".join(done.output.split()), done.output
+
+
 def test_recordings_are_aligned_and_bad_ones_left_out(corpus, tmp_path, caplog):
     pytest.importorskip("pocketsphinx")
     for k in range(2):

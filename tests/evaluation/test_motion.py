@@ -97,6 +97,8 @@ def test_style_counts_where_the_model_has_styles(cases, tmp_path):
     shown = as_shown(flow.system()).run(cases, seeds, lambda: None)[0]
     assert np.abs(np.diff(shown[:, -3:], axis=0)).mean() < 0.5 * np.abs(np.diff(with_style[0][:, -3:], axis=0)).mean()
     assert np.array_equal(shown[:, INDEX["jawOpen"]], with_style[0][:, INDEX["jawOpen"]])
+    even, cosine = (flow.system(steps=3, schedule=s).run(cases[:1], seeds[:1], lambda: None) for s in ("uniform", None))
+    assert not np.allclose(even[0], cosine[0])
     checkpoint.save(small(style_width=0), tmp_path / "plain")
     assert list(from_checkpoint(tmp_path / "plain")) == ["plain"]
     assert from_checkpoint(tmp_path / "plain", chunk=0.4)["plain"].chunk == 20

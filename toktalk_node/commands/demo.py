@@ -6,6 +6,8 @@ from pathlib import Path
 
 import typer
 
+from toktalk_node.commands.options import Style
+
 WELCOME = "Hello! I am TokTalk. I listen to sound, and I move my lips, my brows and my head in time with it."
 
 NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,63}")
@@ -20,7 +22,7 @@ def demo(
     once: bool = typer.Option(False, help="End after the speech (after 10 s of a microphone); print one line of JSON."),
     voice: str = typer.Option("en-us", help="Voice of espeak-ng for text."),
     preset: str = typer.Option("mini-live", help="Motion model: a name that ships, or a folder."),
-    style: str = typer.Option("", help="Speaking style: NAME, a blend like warm=0.7,happiness=0.3, or CLIP.csv."),
+    style: Style = "",
     face: list[str] = typer.Option(
         [], help="Name of a face; repeat it for several, each a namespace and a stream; {name} in the text is its name."
     ),

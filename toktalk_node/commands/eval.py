@@ -6,6 +6,8 @@ from typing import Annotated
 
 import typer
 
+from toktalk_node.commands.options import Schedule, Style
+
 eval = typer.Typer(no_args_is_help=True)
 
 
@@ -32,6 +34,8 @@ def lips(
     preset: Annotated[str, typer.Option(help="Model of the system toktalk.")] = "mini",
     chunk: Annotated[float | None, typer.Option(help="Its chunk in seconds; the model's own where not given.")] = None,
     steps: Annotated[int | None, typer.Option(min=1, help="Its solver steps; the model's own where not given.")] = None,
+    schedule: Schedule = None,
+    style: Style = "",
     seed: Annotated[int, typer.Option(help="Its seed.")] = 0,
     condition: Annotated[
         str, typer.Option(help="The speech as it is, or changed: clean, child, quiet, noise-20 or noise-10.")
@@ -52,8 +56,7 @@ def lips(
     from toktalk_node.tokens.files import TokenizerError
 
     errors = Console(stderr=True)
-    session = {"preset": preset, "seed": seed}
-    session |= {key: value for key, value in (("chunk", chunk), ("steps", steps)) if value is not None}
+    session = {"preset": preset, "seed": seed, "chunk": chunk, "steps": steps, "schedule": schedule, "style": style}
     try:
         if condition not in CONDITIONS:
             raise ValueError(f"no condition {condition!r}; there are {', '.join(CONDITIONS)}")
@@ -135,6 +138,7 @@ def speed(
     preset: Annotated[str, typer.Option(help="Motion model.")] = "mini-live",
     chunk: Annotated[float | None, typer.Option(help="Chunk in seconds; the model's own where not given.")] = None,
     steps: Annotated[int | None, typer.Option(min=1, help="Solver steps; the model's own where not given.")] = None,
+    schedule: Schedule = None,
     threads: Annotated[int | None, typer.Option(min=1, help="Threads of torch; its own default.")] = None,
     device: Annotated[str, typer.Option(help="cpu, cuda, ...")] = "cpu",
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
@@ -154,7 +158,7 @@ def speed(
     if threads:
         torch.set_num_threads(threads)
     with failing_clearly(), Progress(console=Console(stderr=True)) as progress:
-        session = Session.load(preset, chunk=chunk, steps=steps, device=device)
+        session = Session.load(preset, chunk=chunk, steps=steps, schedule=schedule, device=device)
         task = progress.add_task("speech", total=seconds)
         found = measure(session, seconds, lambda more: progress.advance(task, more))
     if as_json:
@@ -189,6 +193,7 @@ def motion(
     samples: Annotated[int, typer.Option(min=1, help="Samples of each utterance; from two on, their variety.")] = 2,
     chunk: Annotated[float | None, typer.Option(help="Seconds per chunk; the models' own where not given.")] = None,
     steps: Annotated[int | None, typer.Option(min=1, help="Solver steps; the models' own where not given.")] = None,
+    schedule: Schedule = None,
     guidance: Annotated[float | None, typer.Option(min=0, help="Weight of guidance; the models' own.")] = None,
     grid: Annotated[
         int, typer.Option(min=0, help="Measure our models at every chunk length and number of steps on so many, too.")
@@ -218,7 +223,7 @@ def motion(
     from toktalk_node.stream.session import WEIGHTS
     from toktalk_node.tokens import phonetic
 
-    settings = {"chunk": chunk, "steps": steps, "guidance": guidance}
+    settings = {"chunk": chunk, "steps": steps, "guidance": guidance, "schedule": schedule}
     names = system or ([] if checkpoint or merge else ["toktalk", "toktalk-nostyle", *REFERENCES])
     with failing_clearly(), stages() as say:
         earlier = [run.Results.read(path) for path in merge or []]

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from toktalk_node.commands.options import Schedule, Style
+
 if TYPE_CHECKING:
     import numpy as np
 
@@ -50,11 +52,10 @@ def render(
     ] = None,
     size: Annotated[int, typer.Option(min=64, max=2048, help="Width and height of the video in pixels.")] = 512,
     preset: Annotated[str, typer.Option(help="Motion model.")] = "mini",
-    style: Annotated[
-        str, typer.Option(help="Speaking style: NAME, a blend like warm=0.7,happiness=0.3, or CLIP.csv.")
-    ] = "",
+    style: Style = "",
     seed: Annotated[int, typer.Option(help="Seed of the motion's noise.")] = 0,
     steps: Annotated[int | None, typer.Option(min=1, help="Solver steps; the model's own where not given.")] = None,
+    schedule: Schedule = None,
     adapter: Annotated[
         Path | None, typer.Option(help="Hear through another token space: its adapter's folder.", exists=True)
     ] = None,
@@ -70,7 +71,6 @@ def render(
     from toktalk_node.face.video import VideoError
     from toktalk_node.motion.checkpoint import CheckpointError
     from toktalk_node.stream import Session
-    from toktalk_node.stream.clips import chosen_style
     from toktalk_node.tokens.files import TokenizerError
 
     console = Console(stderr=True, highlight=False)
@@ -82,8 +82,9 @@ def render(
     try:
         jobs = plan(inputs, output, to)
         look = Look(size, _prepared(jobs, avatar, say))
-        session = Session.load(preset, seed=seed, steps=steps, device=device, adapter=adapter)
-        session.set_style(chosen_style(session, style, say))
+        session = Session.load(
+            preset, seed=seed, steps=steps, schedule=schedule, style=style, device=device, adapter=adapter
+        )
         folder = jobs[0][1].parent
         folder.mkdir(parents=True, exist_ok=True)
         if not os.access(folder, os.W_OK):

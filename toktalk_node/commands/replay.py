@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from toktalk_node.commands.options import Style
+
 if TYPE_CHECKING:
     from toktalk_node.signals import AudioChunk, FaceChunk
 
@@ -15,7 +17,7 @@ TEXT = "Hello! I say this over and over, so that you can see whether my lips mee
 def replay(
     recording: Path = typer.Argument(None, help="Recording to speak; none: a text.", exists=True, dir_okay=False),
     text: str = typer.Option(TEXT, help="Text to speak when there is no recording."),
-    style: str = typer.Option("", help="Speaking style: NAME, or a blend like warm=0.7,happiness=0.3."),
+    style: Style = "",
     stream: str = typer.Option("default", help="Name of the stream."),
     once: bool = typer.Option(False, "--once", help="End after the first time."),
     pause: float = typer.Option(1.0, help="Seconds from one time to the next.", min=0.0),
@@ -28,6 +30,7 @@ def replay(
     """Say a recording or a text over and over through a bridge, without ROS."""
     from toktalk_node.bridge.replay import replay as publish
     from toktalk_node.bridge.server import Bridge
+    from toktalk_node.stream.clips import is_clip
 
     stop = threading.Event()
     try:
@@ -39,7 +42,8 @@ def replay(
             return played, len(face) - played
 
         with Bridge(host, port, port and port + 1, on_interrupt=on_interrupt, keys=keys) as bridge:
-            bridge.announce(stream, fps=face.fps, audio_rate=sound.rate, style=style or None)
+            named = Path(style).name if is_clip(style) else style
+            bridge.announce(stream, fps=face.fps, audio_rate=sound.rate, style=named or None)
             typer.echo(f"receivers connect to {bridge.control_endpoint}; Ctrl-C ends it")
             while True:
                 publish(bridge, face, sound, stream=stream, text="" if recording else text, stop=stop)

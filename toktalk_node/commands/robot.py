@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from toktalk_node.commands.options import Style
+
 if TYPE_CHECKING:
     from rich.table import Table
 
@@ -36,7 +38,7 @@ def check(
                                          "decoder's publish_ahead.")] = 0.1,
     lead: Annotated[float, typer.Option(min=0, max=1, help="Seconds that faces are read ahead, as the node's.")] = 0.0,
     preset: Annotated[str, typer.Option(help="Motion model.")] = "mini-live",
-    style: Annotated[str, typer.Option(help="Speaking style.")] = "",
+    style: Style = "",
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")] = False,
 ) -> None:  # fmt: skip
     """Tell everything that is wrong with a map. With a sentence: do the joints follow, and do the lips still shut?"""
@@ -105,13 +107,11 @@ def _speak(
         samples, sound_rate, phones = espeak.synthesize(said, "en-us")
     from toktalk_node.motion.checkpoint import CheckpointError
     from toktalk_node.stream import Session
-    from toktalk_node.stream.clips import chosen_style
 
     try:
-        session = Session.load(preset)
+        session = Session.load(preset, style=style)
     except CheckpointError as error:
         raise ValueError(str(error)) from error
-    session.set_style(chosen_style(session, style))
     chunks = session.push_audio(samples, sound_rate), session.finish()
     motion = np.concatenate([np.concatenate([chunk.weights, chunk.head], axis=1) for chunk in chunks])
     loud = evaluation.loudness(samples, sound_rate, session.fps, len(motion))

@@ -16,6 +16,7 @@ from toktalk_node.face.smooth import Smoother
 from toktalk_node.motion import checkpoint
 from toktalk_node.motion.decoder import DecodeSettings, MotionDecoder
 from toktalk_node.motion.model import MotionModel
+from toktalk_node.motion.solver import Schedule
 from toktalk_node.motion.style import Style
 from toktalk_node.speech.resample import resample
 from toktalk_node.tokens.frontend import SAMPLE_RATE
@@ -103,15 +104,17 @@ class Flow:
         chunk: float | None = None,
         steps: int | None = None,
         guidance: float | None = None,
+        schedule: Schedule | None = None,
         conditions: Callable[[MotionCase], Tensor] | None = None,
     ) -> MotionSystem:
-        """The model with `chunk` seconds per chunk, `steps` and `guidance`, its own settings where they are None.
+        """The model with `chunk` seconds per chunk, `steps`, `guidance` and `schedule`; its own where they are None.
 
         style: whether it follows the reference clip. A model without styles does not, either way. conditions: what
         gives a case's conditions [frames, E]; those of the shipped tokenizer where it is None.
         """
         config, settings = self.decoder.model.config, self.decoder.settings
-        wanted = {"chunk": chunk and round(chunk * config.fps), "steps": steps, "guidance": guidance}
+        frames = chunk and round(chunk * config.fps)
+        wanted = {"chunk": frames, "steps": steps, "guidance": guidance, "schedule": schedule}
         settings = replace(settings, **{name: value for name, value in wanted.items() if value is not None})
         decoder = MotionDecoder(self.decoder.model, settings)
 
@@ -199,7 +202,7 @@ def decode_together(
     return [motions[i] for i in range(len(conditions))]
 
 
-def from_checkpoint(folder: Path, device: str = "cpu", **settings: float | int | None) -> dict[str, MotionSystem]:
+def from_checkpoint(folder: Path, device: str = "cpu", **settings: float | str | None) -> dict[str, MotionSystem]:
     """The systems of a checkpoint, our model or a baseline, named after its folder; of ours also one without style.
 
     `settings` are those of `Flow.system`. Raises CheckpointError or ValueError.

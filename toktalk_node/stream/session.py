@@ -32,6 +32,7 @@ from toktalk_node.stream.adapted import condition_space, condition_stream
 
 if TYPE_CHECKING:
     from toktalk_node.motion.decoder import MotionDecoder
+    from toktalk_node.motion.solver import Schedule
     from toktalk_node.motion.style import Style
     from toktalk_node.tokens.base import Tokenizer
 
@@ -143,6 +144,7 @@ class Session:
         chunk: float | None = None,
         steps: int | None = None,
         guidance: float | None = None,
+        schedule: "Schedule | None" = None,
         style: str = "",
         device: str = "cpu",
         adapter: Path | str | None = None,
@@ -151,16 +153,18 @@ class Session:
         """A session on the weights that ship with the package, or on those in the folder `weights`.
 
         preset: name of a motion model there, or the folder of another, as `toktalk train motion --out` makes it.
-        chunk: seconds per chunk C; steps: Euler steps n; guidance: weight w; None takes the model's own default.
-        style: see `set_style`. adapter: folder of an adaptation layer, as `toktalk train adapter --out` makes it; the
-        stream then takes sound or the tokens of the space that it adapts. Raises CheckpointError or TokenizerError,
-        naming the command that makes the weights, where they are missing; ValueError for an unknown style.
+        chunk: seconds per chunk C; steps: Euler steps n; guidance: weight w; schedule: spacing of the steps, cosine or
+        uniform; None takes the model's own default. style: see `set_style`; or the file of a clip, whose style is
+        taken. adapter: folder of an adaptation layer, as `toktalk train adapter --out` makes it; the stream then takes
+        sound or the tokens of the space that it adapts. Raises CheckpointError or TokenizerError, naming the command
+        that makes the weights, where they are missing; ValueError for an unknown style or another setting.
         """
         from dataclasses import replace
 
         from toktalk_node.motion import checkpoint
         from toktalk_node.motion.decoder import DecodeSettings, MotionDecoder
         from toktalk_node.stream import adapted
+        from toktalk_node.stream.clips import chosen_style
         from toktalk_node.tokens import phonetic
 
         folder = Path(weights) if weights else WEIGHTS
@@ -169,17 +173,13 @@ class Session:
         if not trained.is_dir() and Path(preset).is_dir():
             trained = Path(preset)
         model = checkpoint.load(trained, device)
-        changes: dict[str, float] = {}
-        if chunk is not None:
-            changes["chunk"] = 2 * round(chunk * model.config.fps / 2)
-        if steps is not None:
-            changes["steps"] = steps
-        if guidance is not None:
-            changes["guidance"] = guidance
+        frames = None if chunk is None else 2 * round(chunk * model.config.fps / 2)
+        wanted = {"chunk": frames, "steps": steps, "guidance": guidance, "schedule": schedule}
+        changes = {name: value for name, value in wanted.items() if value is not None}
         decoder = MotionDecoder(model, replace(DecodeSettings.of(model.config), **changes))
         styles = checkpoint.load_styles(trained, model.config, device)
         session = cls(decoder, tokenizer, seed=seed, styles=styles)
-        session.set_style(style)
+        session.set_style(chosen_style(session, style))
         return session
 
     @property
