@@ -30,9 +30,7 @@ def codec(
         torch.set_num_threads(threads)
     taught_by = teacher or WEIGHTS / "phonetic"
     with failing_clearly(), stages() as say:
-        about = train_codec(
-            data, out, taught_by, hours=hours, minutes=minutes, seed=seed, say=say, bf16=cpu_has_bf16()
-        )
+        about = train_codec(data, out, taught_by, hours=hours, minutes=minutes, seed=seed, say=say, bf16=cpu_has_bf16())
     typer.echo(f"codec in {out}: " + ", ".join(f"{name} {value}" for name, value in about.items()))
 
 
