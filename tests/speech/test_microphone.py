@@ -77,8 +77,9 @@ def test_the_microphone_hears_what_is_played_and_its_lag_is_small(pulse):
     size = 1 << 19
     correlation = np.fft.irfft(np.fft.rfft(heard, size) * np.fft.rfft(noise, size).conj(), size)[: len(heard)]
     begin = int(correlation.argmax())
-    found = heard[begin : begin + len(noise)]
-    assert np.corrcoef(found, noise[: len(found)])[0, 1] > 0.95
+    # the sound server may begin between two samples: what is below 4 kHz hardly sees that
+    found, expected = (resample(x, rate, 8000) for x in (heard[begin : begin + len(noise)], noise))
+    assert np.corrcoef(found, expected[: len(found)])[0, 1] > 0.95
     lag = arrived[begin] - float(played.stdout)
     print(f"from the player to the program: {1000 * lag:.0f} ms")
     assert 0 < lag < 0.25

@@ -245,6 +245,7 @@ def _bring_up(
                 _wait(change.done, f"the node {name} does not change its state", deadline, processes, stop)
                 if change.failed:
                     time.sleep(0.3)  # its own words are still on their way to the terminal
+                    _alone(watcher)  # nodes of another demo may have been found before ours, and refused
                     raise DemoError(f"the node {name} cannot start: see what it says above")
 
 
