@@ -11,16 +11,17 @@ pytest.importorskip("rclpy")
 from rclpy.action import ActionClient  # noqa: E402
 from rclpy.lifecycle import TransitionCallbackReturn  # noqa: E402
 from rclpy.parameter import Parameter  # noqa: E402
+from std_msgs.msg import String  # noqa: E402
 from toktalk_msgs.action import Speak  # noqa: E402
-from toktalk_msgs.msg import AudioFrame, FaceEvent  # noqa: E402
+from toktalk_msgs.msg import AudioFrame, BlendShapes, FaceEvent  # noqa: E402
 
 from tests.nodes.graph import Graph  # noqa: E402
 from tests.nodes.test_graph import voiced  # noqa: E402
-from toktalk_node.bridge.client import Client  # noqa: E402
+from toktalk_node.bridge.client import BridgeError, Client  # noqa: E402
 from toktalk_node.bridge.protocol import MAX_CONTROL, Audio, Event, Face  # noqa: E402
 from toktalk_node.nodes import conversions  # noqa: E402
 from toktalk_node.nodes.bridge import BridgeNode  # noqa: E402
-from toktalk_node.nodes.parameters import STREAM_QOS  # noqa: E402
+from toktalk_node.nodes.parameters import LATCHED_QOS, STREAM_QOS  # noqa: E402
 from toktalk_node.nodes.speech_source import SpeechSourceNode  # noqa: E402
 from toktalk_node.nodes.toktalk import ToktalkNode  # noqa: E402
 from toktalk_node.signals import AudioChunk  # noqa: E402
@@ -117,6 +118,44 @@ def test_two_faces_speak_through_one_bridge_and_each_is_asked_for_itself(graph: 
             listen(0.1)
         assert events() == {("bob", "style"), ("ada", "interrupted"), ("ada", "end")}
         assert not after()["ada"], "who was interrupted is silent"
+
+
+def offered(bridge: BridgeNode) -> tuple[str, ...]:
+    """The styles that a receiver learns of now."""
+    with Client(bridge.endpoint) as client:
+        return client.styles
+
+
+def test_receivers_learn_the_styles_that_the_decoders_know(graph: Graph, styled: Path) -> None:
+    """Of a decoder that was there before the bridge, and of one that comes later; and each can be asked for."""
+    graph.up(ToktalkNode, namespace="/ada", preset=str(styled))
+    bridge = graph.up(BridgeNode, streams=["/ada", "bob"], **PORTS)
+    graph.wait(lambda: offered(bridge) == ("happiness", "warm"), what="no styles of the decoder")
+    with Client(bridge.endpoint) as client:
+        for name in client.styles:
+            client.set_style(name, stream="ada")
+        with pytest.raises(BridgeError, match="grim"):
+            client.set_style("grim", stream="ada")
+    other = graph.listener.create_publisher(String, "/bob/toktalk/styles", LATCHED_QOS)
+    other.publish(String(data="warm, über, " + "x" * 300))
+    graph.wait(lambda: offered(bridge) == ("happiness", "warm", "über"), what="no styles of the second decoder")
+
+
+def test_messages_that_cannot_be_sent_are_counted_and_said_in_diagnostics(graph: Graph) -> None:
+    graph.up(BridgeNode, **PORTS)
+    faces = graph.listener.create_publisher(BlendShapes, "face/blendshapes", STREAM_QOS)
+    sounds = graph.listener.create_publisher(AudioFrame, "face/audio", STREAM_QOS)
+    for publisher in (faces, sounds):
+        graph.wait(lambda publisher=publisher: publisher.get_subscription_count() >= 2)
+    for rate in (0.0, float("nan"), 50_000.0):
+        faces.publish(BlendShapes(rate=rate))
+    sounds.publish(AudioFrame(rate=1, samples=[0.0]))
+    graph.wait(lambda: graph.listener.status.get("bridge", (0, "", {}))[2].get("refused_messages") == "4")
+    level, text, values = graph.listener.status["bridge"]
+    assert level == 1 and "4 messages were refused: default: " in text and "Hz" in text
+    assert values["errors"] == values["face_frames"] == "0"
+    faces.publish(BlendShapes(rate=50.0))
+    graph.wait(lambda: graph.listener.status["bridge"][2]["face_frames"] == "1", what="the bridge does not go on")
 
 
 @pytest.mark.parametrize(

@@ -150,6 +150,7 @@ def test_other_peoples_sound_and_bad_sound_leave_a_node_that_goes_on(graph: Grap
     publisher.publish(Int16MultiArray(data=array("h", [1, 2, 3])))
     graph.wait(lambda: listener.status.get("toktalk", (0, "", {}))[0] == 2, what="no error in diagnostics")
     assert "2 channels" in listener.status["toktalk"][1]
+    assert listener.status["toktalk"][2]["refused_messages"] == "1"
     pcm = (np.repeat(voiced(0.8, 16000), 2) * 32767).astype(np.int16)
     for i in range(0, len(pcm), 3200):
         publisher.publish(Int16MultiArray(data=array("h", pcm[i : i + 3200].tolist())))

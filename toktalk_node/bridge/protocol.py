@@ -59,6 +59,10 @@ MAX_DATA = 64
 """Most entries in the data of an event."""
 MAX_STYLES = 256
 """Most styles that a bridge names."""
+FPS = 1, 1000
+"""Frames per second that a stream may have, in Hz."""
+AUDIO_RATE = 1000, 384_000
+"""Sample rates that a stream may have, in Hz."""
 INT64 = 2**63 - 1
 
 FACE, AUDIO, EVENT = "face", "audio", "event"
@@ -105,7 +109,7 @@ class Face(Message, kw_only=True):
 
     seq: Seq
     pts_ns: Annotated[int, _int("ns", "presentation time of the first frame")]
-    fps: Annotated[int, _int("Hz", "frames per second", 1, 1000)]
+    fps: Annotated[int, _int("Hz", "frames per second", *FPS)]
     start: Annotated[int, _int("frames", "index of the first frame within the stream")]
     count: Annotated[int, _int("frames", "how many frames", 0, MAX_FRAMES)]
     width: Annotated[int, _int("weights", "weights in one frame: as many as `names` in the hello", 1, MAX_WIDTH)]
@@ -142,7 +146,7 @@ class Audio(Message, kw_only=True):
 
     seq: Seq
     pts_ns: Annotated[int, _int("ns", "presentation time of the first sample")]
-    rate: Annotated[int, _int("Hz", "samples per second", 1000, 384_000)]
+    rate: Annotated[int, _int("Hz", "samples per second", *AUDIO_RATE)]
     start: Annotated[int, _int("samples", "index of the first sample within the stream")]
     count: Annotated[int, _int("samples", "how many samples", 0, MAX_SAMPLES)]
     samples: Annotated[bytes, _floats("-1 to 1", "float32 [count]", MAX_SAMPLES)]
@@ -200,8 +204,8 @@ class StreamInfo(msgspec.Struct, kw_only=True):
     """One speaker's stream, as it is now. It is part of a HelloReply and carries no `v` of its own."""
 
     name: StreamName
-    fps: Annotated[int, _int("Hz", "face frames per second, null until known", 1, 1000)] | None = None
-    audio_rate: Annotated[int, _int("Hz", "sample rate of the sound, null until known", 1000, 384_000)] | None = None
+    fps: Annotated[int, _int("Hz", "face frames per second, null until known", *FPS)] | None = None
+    audio_rate: Annotated[int, _int("Hz", "sample rate of the sound, null until known", *AUDIO_RATE)] | None = None
     epoch_ns: Annotated[int, _int("ns", "presentation time of frame 0 and sample 0, null until begun")] | None = None
     speaking: Annotated[bool, Meta(description="between `start` and `end`, as published")] | UnsetType = UNSET
     style: Annotated[str, _text("the style that it speaks in")] | UnsetType = UNSET

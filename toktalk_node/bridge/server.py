@@ -358,6 +358,7 @@ class Bridge:
             case protocol.Hello():
                 with self._lock:
                     streams = [msgspec.structs.replace(info) for info in self._streams.values()]
+                styles = [name for name in self.styles if len(name) <= protocol.MAX_TEXT][: protocol.MAX_STYLES]
                 return protocol.HelloReply(
                     id=request.id,
                     names=list(BLENDSHAPES),
@@ -365,7 +366,7 @@ class Bridge:
                     streams=streams,
                     pub_port=self.pub_port,
                     bridge=self.id,
-                    styles=list(self.styles[: protocol.MAX_STYLES]) or msgspec.UNSET,
+                    styles=styles or msgspec.UNSET,
                 )
             case protocol.ClockAsk():
                 return protocol.ClockReply(

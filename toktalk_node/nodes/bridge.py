@@ -74,7 +74,8 @@ class BridgeNode(StreamNode):
             keys=self.value("keys") or None,
         )
         for stream, namespace in namespaces.items():
-            self._faces[stream] = BridgedFace(self, self._bridge, namespace, stream)
+            self._faces[stream] = BridgedFace(self, self._bridge, namespace, stream, self._know_styles)
+        self._know_styles()
         own = f"tcp://{LOOPBACK}:{self._bridge.control_port}"
         self.endpoint = own if self.value("host") in EVERYWHERE else self._bridge.control_endpoint
         self.get_logger().info(f"receivers connect to {self.endpoint}")
@@ -89,6 +90,12 @@ class BridgeNode(StreamNode):
             )
             self.get_logger().info(f"the face is at {self._viewer.url}")
         self._start_senders()
+
+    def _know_styles(self) -> None:
+        """The hello names the styles of all faces."""
+        if self._bridge:
+            names = [name for face in list(self._faces.values()) for name in face.styles]
+            self._bridge.styles = tuple(dict.fromkeys(names))
 
     def _start_senders(self) -> None:
         """Start what the parameters ask for: receivers of the bridge that happen to live in this process."""
@@ -137,7 +144,7 @@ class BridgeNode(StreamNode):
         bridge, viewer = self._bridge, self._viewer
         if bridge is None:
             return
-        values = asdict(bridge.stats)
+        values = asdict(bridge.stats) | {"refused_messages": sum(face.refused for face in self._faces.values())}
         for whose, part in {"viewer": viewer, **self._senders}.items():
             values |= {f"{whose}_{name}": value for name, value in asdict(part.stats).items()} if part else {}
         status = DiagnosticStatus(level=DiagnosticStatus.OK, name=f"{self.get_fully_qualified_name()}: bridge")
@@ -145,6 +152,9 @@ class BridgeNode(StreamNode):
         if bridge.stats.stalls:
             status.level = DiagnosticStatus.WARN
             status.message = f"{bridge.stats.stalls} times a receiver did not read in time and lost messages"
+        if problems := [face.problem for face in self._faces.values() if face.problem]:
+            status.level = DiagnosticStatus.WARN
+            status.message = f"{values['refused_messages']} messages were refused: {'; '.join(problems)}"
         lost = {name: values.get(f"{name}_send_errors", 0) for name in ("livelink", "vmc")}
         if sum(lost.values()) > self._refused:
             self._refused = sum(lost.values())

@@ -1,16 +1,18 @@
 """A face of the ROS graph as a stream of the bridge: its topics go out, receivers' requests go to its decoder."""
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 
 from rclpy.client import Client
+from std_msgs.msg import String
 from toktalk_msgs.msg import AudioFrame, BlendShapes, FaceEvent
 from toktalk_msgs.srv import Interrupt, SetStyle
 
 from toktalk_node.bridge import protocol
 from toktalk_node.bridge.server import Bridge
 from toktalk_node.nodes import conversions
-from toktalk_node.nodes.parameters import stream_qos
+from toktalk_node.nodes.parameters import LATCHED_QOS, stream_qos
 from toktalk_node.nodes.runtime import StreamNode
 from toktalk_node.signals import Clock, FaceChunk, media_time_ns
 
@@ -43,18 +45,30 @@ def named(namespaces: Sequence[str], own: str) -> dict[str, str]:
 class BridgedFace:
     """The face of `namespace` as `stream`, until `close`. What comes is forwarded while `forwarding`.
 
-    The presentation times in the messages do the rest.
+    The presentation times in the messages do the rest. `on_styles` is called when the decoder told its `styles`.
     """
 
-    def __init__(self, node: StreamNode, bridge: Bridge, namespace: str, stream: str) -> None:
+    def __init__(
+        self, node: StreamNode, bridge: Bridge, namespace: str, stream: str, on_styles: Callable[[], None]
+    ) -> None:
         self.forwarding = False
+        self.styles: list[str] = []
+        """Names that the decoder knows."""
+        self.refused, self.problem = 0, ""
+        """How many messages could not be forwarded, and what was wrong with the latest."""
+        self._on_styles = on_styles
         self._node, self._bridge, self._stream, self._epoch_ns = node, bridge, stream, 0
         prefix, decoder = f"{namespace}/" if namespace else "", node.value("decoder")
         self._inputs = [
-            node.create_subscription(BlendShapes, f"{prefix}face/blendshapes", self._on_face, **stream_qos()),
-            node.create_subscription(AudioFrame, f"{prefix}face/audio", self._on_audio, **stream_qos()),
-            node.create_subscription(FaceEvent, f"{prefix}face/events", self._on_event, **stream_qos()),
+            node.create_subscription(kind, f"{prefix}face/{topic}", partial(self._forward, send), **stream_qos())
+            for kind, topic, send in (
+                (BlendShapes, "blendshapes", self._face),
+                (AudioFrame, "audio", self._sound),
+                (FaceEvent, "events", self._event),
+            )
         ]
+        styles = node.create_subscription(String, f"{prefix}{decoder}/styles", self._told_styles, LATCHED_QOS)
+        self._inputs.append(styles)
         self._interrupt = node.create_client(Interrupt, f"{prefix}{decoder}/interrupt")
         self._set_style = node.create_client(SetStyle, f"{prefix}{decoder}/set_style")
         bridge.announce(stream)
@@ -78,39 +92,43 @@ class BridgedFace:
         """Speak in `style`. ValueError: the decoder knows no such style."""
         self._ask(self._set_style, SetStyle.Request(name=style))
 
-    def _on_face(self, message: BlendShapes) -> None:
+    def _told_styles(self, message: String) -> None:
+        self.styles = [name for name in message.data.split(", ") if name]
+        self._on_styles()
+
+    def _forward(self, send: Callable[[object], None], message: object) -> None:
+        """Send what can be sent; all else is counted and said."""
         if not self.forwarding:
             return
-        weights, head = conversions.face_arrays(message)
-        fps = round(message.rate)
-        if fps < 1:
-            self._drop(f"face frame at {message.rate} Hz")
-            return
-        chunk = FaceChunk(weights[None], head[None], fps, message.frame)
-        self._epoch_ns = conversions.from_time(message.header.stamp) - media_time_ns(message.frame, fps)
-        self._bridge.publish_face(chunk, Clock(self._epoch_ns), self._stream)
+        try:
+            send(message)
+        except (OverflowError, ValueError) as error:
+            self.refused += 1
+            self.problem = f"{self._stream}: {error}"
+            self._node.get_logger().error(self.problem, throttle_duration_sec=5.0)
 
-    def _on_audio(self, message: AudioFrame) -> None:
-        if not self.forwarding or not len(message.samples):
+    def _face(self, message: BlendShapes) -> None:
+        fps = round(_within(protocol.FPS, message.rate, "face frame"))
+        weights, head = conversions.face_arrays(message)
+        chunk = FaceChunk(weights[None], head[None], fps, message.frame)
+        epoch_ns = conversions.from_time(message.header.stamp) - media_time_ns(message.frame, fps)
+        self._bridge.publish_face(chunk, Clock(epoch_ns), self._stream)
+        self._epoch_ns = epoch_ns
+
+    def _sound(self, message: AudioFrame) -> None:
+        if not len(message.samples):
             return
-        if message.rate < 1:
-            self._drop(f"sound at {message.rate} Hz")
-            return
+        rate = _within(protocol.AUDIO_RATE, message.rate, "sound")
         chunk = conversions.audio_chunk(message)
-        epoch_ns = conversions.from_time(message.header.stamp) - media_time_ns(message.start, message.rate)
+        epoch_ns = conversions.from_time(message.header.stamp) - media_time_ns(message.start, rate)
         self._bridge.publish_audio(chunk, Clock(epoch_ns), self._stream)
 
-    def _on_event(self, message: FaceEvent) -> None:
-        if not self.forwarding:
-            return
+    def _event(self, message: FaceEvent) -> None:
         kind = EVENT_NAMES.get(message.type, "event")
         data: dict[str, int | str] = {"frame": message.frame, "detail": message.detail}
         if message.text:
             data["text"] = message.text[: protocol.MAX_CONTROL]
         self._bridge.publish_event(kind, conversions.from_time(message.header.stamp), self._stream, **data)
-
-    def _drop(self, what: str) -> None:
-        self._node.get_logger().error(f"{self._stream}: {what} dropped", throttle_duration_sec=5.0)
 
     def _ask(self, client: Client, request: object) -> object:
         """The decoder's answer; RuntimeError or ValueError says why there is none."""
@@ -127,3 +145,11 @@ class BridgedFace:
         if not response.success:
             raise ValueError(response.message)
         return response
+
+
+def _within(bounds: tuple[int, int], rate: float, what: str) -> float:
+    """`rate` itself; ValueError where it is none that a stream of the bridge may have."""
+    low, high = bounds
+    if not low <= rate <= high:
+        raise ValueError(f"{what} at {rate:g} Hz; {low} to {high:,} Hz can be sent")
+    return rate

@@ -39,9 +39,7 @@ def nodes(make: Callable[[LaunchContext], list[LifecycleNode]]) -> OpaqueFunctio
 def given(context: LaunchContext, **kinds: type) -> dict[str, ParameterValue]:
     """Parameters of the arguments named, of these types; those left empty are the parameter file's own."""
     texts = {name: LaunchConfiguration(name) for name in kinds}
-    return {
-        name: ParameterValue(text, value_type=kinds[name]) for name, text in texts.items() if text.perform(context)
-    }
+    return {name: ParameterValue(text, value_type=kinds[name]) for name, text in texts.items() if text.perform(context)}
 
 
 def lifecycle_node(

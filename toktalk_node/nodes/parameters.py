@@ -12,6 +12,8 @@ from rclpy.qos_overriding_options import QoSOverridingOptions
 
 STREAM_QOS = QoSProfile(depth=100, reliability=ReliabilityPolicy.RELIABLE, durability=DurabilityPolicy.VOLATILE)
 """Sound, tokens and face frames: none may be lost, old ones are of no use."""
+LATCHED_QOS = QoSProfile(depth=1, reliability=ReliabilityPolicy.RELIABLE, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+"""What is said once, and reaches those who come later too."""
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,8 @@
 """The decoder as a node: sound or tokens in, blendshapes and the same sound out, on one clock.
 
-    audio, tokens  ->  face/blendshapes, face/audio, face/events, /diagnostics
-    services ~/interrupt, ~/set_style
+audio, tokens  ->  face/blendshapes, face/audio, face/events, /diagnostics
+services ~/interrupt, ~/set_style
+~/styles: the names that ~/set_style takes, apart by commas; latched
 """
 
 import sys
@@ -12,12 +13,13 @@ import numpy as np
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from rcl_interfaces.msg import SetParametersResult
 from rclpy.parameter import Parameter as RosParameter
+from std_msgs.msg import String
 from toktalk_msgs.msg import AudioFrame, AudioTokens, BlendShapes, FaceEvent
 from toktalk_msgs.srv import Interrupt, SetStyle
 
 from toktalk_node.nodes import conversions
 from toktalk_node.nodes.decoding import DecodingThread, Tokens
-from toktalk_node.nodes.parameters import Parameter, declare, stream_qos
+from toktalk_node.nodes.parameters import LATCHED_QOS, Parameter, declare, stream_qos
 from toktalk_node.nodes.playout import FaceFrame, Happening, Output, Playout, Sounding
 from toktalk_node.nodes.runtime import StreamNode, run
 from toktalk_node.signals import NANOSECONDS
@@ -71,11 +73,13 @@ class ToktalkNode(StreamNode):
         self._thread: DecodingThread | None = None
         self._playout = Playout(0)
         self._problem = ""
+        self._refused = 0
         self._counted = (time.monotonic(), 0)
         self._faces = self.create_lifecycle_publisher(BlendShapes, "face/blendshapes", **stream_qos())
         self._sounds = self.create_lifecycle_publisher(AudioFrame, "face/audio", **stream_qos())
         self._events = self.create_lifecycle_publisher(FaceEvent, "face/events", **stream_qos())
         self._diagnostics = self.create_lifecycle_publisher(DiagnosticArray, "/diagnostics", 10)
+        self._styles = self.create_publisher(String, "~/styles", LATCHED_QOS)
         self._offers = [
             self.create_service(Interrupt, "~/interrupt", self._on_interrupt),
             self.create_service(SetStyle, "~/set_style", self._on_set_style),
@@ -103,6 +107,7 @@ class ToktalkNode(StreamNode):
             device=self.value("device"),
             adapter=self.value("adapter") or None,
         )
+        self._styles.publish(String(data=", ".join(self._session.styles)))
         self._use_style(self.value("style"))
         self._session.strength = self.value("strength_upper"), self.value("strength_lower")
         self._session.smoothing = self.value("smoothing")
@@ -125,7 +130,7 @@ class ToktalkNode(StreamNode):
         ]
 
     def begin(self) -> None:
-        self._problem = ""
+        self._problem, self._refused = "", 0
         self._playout = Playout(int(self.value("publish_ahead") * NANOSECONDS))
         self._thread = DecodingThread(
             self._session,
@@ -177,7 +182,8 @@ class ToktalkNode(StreamNode):
         self._thread.push(Tokens(chunk, conversions.from_time(message.header.stamp), message.last, message.text))
 
     def _refuse(self, error: ValueError) -> None:
-        """A message that cannot be read is reported and dropped; the stream ends when no good one follows."""
+        """A message that cannot be read is counted, reported and dropped; the stream ends when no good one follows."""
+        self._refused += 1
         self._problem = str(error)
         self.get_logger().error(self._problem, throttle_duration_sec=5.0)
 
@@ -189,9 +195,7 @@ class ToktalkNode(StreamNode):
     def _send(self, pts_ns: int, output: Output) -> None:
         frame_id = self.value("frame_id")
         if isinstance(output, FaceFrame):
-            message = conversions.face_message(
-                output.weights, output.head, output.frame, output.fps, pts_ns, frame_id
-            )
+            message = conversions.face_message(output.weights, output.head, output.frame, output.fps, pts_ns, frame_id)
             self._faces.publish(message)
         elif isinstance(output, Sounding):
             self._sounds.publish(conversions.audio_message(output.chunk, pts_ns, frame_id, output.last))
@@ -278,6 +282,7 @@ class ToktalkNode(StreamNode):
             "reaction_p99_ms": _percentile(inp.reaction, 99),
             "rtf": round(done.real_time_factor, 4),
             "rtf_thread": round(done.thread_factor, 4),
+            "refused_messages": self._refused,
             "lost_samples": inp.lost_samples,
             "bad_values": done.bad_values,
             "faults": inp.faults,
