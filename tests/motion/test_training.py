@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 
 from toktalk_node.commands.train import train as command
 from toktalk_node.face.arkit import INDEX
-from toktalk_node.motion.checkpoint import CheckpointError, load
+from toktalk_node.motion.checkpoint import CheckpointError, load, read_about
 from toktalk_node.motion.config import MotionConfig
 from toktalk_node.motion.decoder import DecodeSettings, MotionDecoder, decode
 from toktalk_node.training import motion as training
@@ -228,6 +228,9 @@ def test_the_command_trains_resumes_and_says_what_is_missing(tmp_path: Path) -> 
     second = runner.invoke(command, [*arguments, "--steps", "3", "--resume"])
     assert second.exit_code == 0 and "done: step 3" in second.output, second.output
     assert load(out).config.token_space == "phonetic"
+    told = read_about(out)["training"]
+    assert (told["shards"], told["utterances"], told["actors"]) == (1, 4, 1) and told["hours_of_data"] >= 0
+    assert told["config"]["data"] == str(tmp_path / "data") and told["config"]["base"] == ""
 
 
 def test_flame_faces_are_trained_as_they_are(tmp_path: Path) -> None:

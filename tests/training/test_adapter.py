@@ -221,6 +221,8 @@ def test_the_command_makes_an_adapter_from_a_folder_of_recordings(tmp_path: Path
     assert any("broken.wav: not a recording" in message for message in caplog.messages), "named, and the rest goes on"
     second = CliRunner().invoke(app, [*arguments, "--resume", "--steps", "2"])
     assert second.exit_code == 0 and "done: step 2" in second.output, second.output
+    told = json.loads((out / adapted.CONFIG_FILE).read_text())["training"]
+    assert told["config"]["data"] == str(sounds) and told["utterances"] == 1, "the card tells what it was trained on"
     session = Session.load(adapter=out)  # finds the codec beside the adapter
     sound = np.zeros(20_000, np.float32)
     assert session.tokenizer.space.name == "codec"

@@ -15,6 +15,7 @@ from toktalk_node.corpus.captures.base import Capture
 from toktalk_node.corpus.captures.store import import_captures
 from toktalk_node.face import livelink
 from toktalk_node.face.arkit import INDEX, MOTION_WIDTH
+from toktalk_node.motion.checkpoint import read_about
 from toktalk_node.stream.session import WEIGHTS, Session
 from toktalk_node.tokens import phonetic
 from toktalk_node.training.captures import cut_at_pauses, embeddings, prepare_recordings, resting_face
@@ -135,6 +136,8 @@ def test_recordings_of_a_person_give_the_model_that_person_s_style(tmp_path: Pat
     arguments = ["motion", "--data", str(tmp_path / "anna"), "--base", "mini", "--out", str(tmp_path / "run")]
     done = CliRunner().invoke(command, [*arguments, "--steps", "2", "--batch", "2"])
     assert done.exit_code == 0 and "styles of their own: neutral, anna" in done.output, done.output
+    told = read_about(tmp_path / "run")["training"]
+    assert told["config"]["base"] == "mini" and told["config"]["data"] == str(tmp_path / "anna")
     session = Session.load(str(tmp_path / "run"))
     assert torch.equal(session.styles["anna"].vector, session.styles["neutral"].vector), "who asks for none speaks so"
     shipped = Session.load("mini").styles["neutral"].vector

@@ -41,6 +41,11 @@ def stages() -> Iterator[Callable[..., None]]:
         yield say
 
 
+def left_out(why: str) -> None:
+    """Say what of the input is not used, and why; the rest goes on."""
+    typer.echo(f"left out: {why}", err=True)
+
+
 def run_training(trainer: "MotionTrainer", out: Path, name: str) -> bool:
     """Train to the end of the budget with a progress bar; False where Ctrl-C stopped it, after saving."""
     from toktalk_node.training.trainer import Progress, train

@@ -58,7 +58,7 @@ def motion(
 
     import torch
 
-    from toktalk_node.commands.progress import failing_clearly, run_training, stages
+    from toktalk_node.commands.progress import failing_clearly, left_out, run_training, stages
     from toktalk_node.corpus.captures.store import MANIFEST
     from toktalk_node.motion import checkpoint
     from toktalk_node.motion.decoder import MotionDecoder
@@ -74,6 +74,7 @@ def motion(
         torch.set_num_threads(threads)
     if bf16 is None:
         bf16 = cpu_has_bf16() if device == "cpu" else torch.cuda.is_bf16_supported()
+    named = str(data)
     with failing_clearly():
         if not any(data.glob("*.safetensors")) and ((data / MANIFEST).exists() or any(data.rglob("*.csv"))):
             if "WORLD_SIZE" in os.environ:
@@ -81,15 +82,17 @@ def motion(
             with stages() as say:
                 notes = prepare_recordings(data, out / "data", None, say)
             for name, why in notes.left_out:
-                typer.echo(f"left out: {name}: {why}", err=True)
+                left_out(f"{name}: {why}")
             for name, why in notes.used:
                 typer.echo(f"{name}: {why}", err=True)
             data = out / "data"
-        shards = read_shards(data, lambda why: typer.echo(f"left out: {why}", err=True))
+        shards = read_shards(data, left_out)
         model = training.model_config(shards, preset, **({} if look_ahead is None else {"look_ahead": look_ahead}))
         if base:
             model = checkpoint.load(WEIGHTS / base if (WEIGHTS / base).is_dir() else Path(base))
         config = training.TrainingConfig(
+            data=named,
+            base=base or "",
             minutes=minutes,
             steps=steps,
             windows=Windows(batch=batch),

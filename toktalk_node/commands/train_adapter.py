@@ -80,11 +80,18 @@ def adapter(
             of_base = phonetic.load(base_tokenizer or WEIGHTS / phonetic.SPACE)
             pairs = make_pairs(data, source, of_base, hours=hours, seed=seed, say=say)
             write_pairs(pairs, out)
-        config = AdapterTraining(
-            minutes=minutes, steps=steps, batch=batch, learning_rate=learning_rate, bf16=bf16, seed=seed
-        )
         folder = Path(base) if Path(base).is_dir() else WEIGHTS / base
         model = checkpoint.load(folder) if pairs.has_motion and not align_only else None
+        config = AdapterTraining(
+            data=pairs.data,
+            base=base if model else "",
+            minutes=minutes,
+            steps=steps,
+            batch=batch,
+            learning_rate=learning_rate,
+            bf16=bf16,
+            seed=seed,
+        )
         trainer = AdapterTrainer(pairs, config, model, device, delay=delay)
         if resume:
             trainer.resume(out)

@@ -22,7 +22,7 @@ Device = Annotated[str, typer.Option(help="cpu, cuda, ...")]
 Threads = Annotated[int | None, typer.Option(min=1, help="CPU threads; all of them by default.")]
 
 
-def _settings(device: str, threads: int | None, batch: int, **settings: Any) -> dict[str, Any]:
+def _settings(data: Path, device: str, threads: int | None, batch: int, **settings: Any) -> dict[str, Any]:
     """What every method's training is told."""
     import torch
 
@@ -32,7 +32,7 @@ def _settings(device: str, threads: int | None, batch: int, **settings: Any) -> 
     if threads:
         torch.set_num_threads(threads)
     bf16 = cpu_has_bf16() if device == "cpu" else torch.cuda.is_bf16_supported()
-    return settings | {"windows": Windows(batch=batch), "bf16": bf16}
+    return settings | {"data": str(data), "windows": Windows(batch=batch), "bf16": bf16}
 
 
 def _of(data: "MotionData") -> dict[str, Any]:
@@ -68,14 +68,16 @@ def regression(
     threads: Threads = None,
 ) -> None:
     """Train the FaceFormer-like regressor that TokTalk is compared with; without styles, as in the paper."""
-    from toktalk_node.commands.progress import failing_clearly
+    from toktalk_node.commands.progress import failing_clearly, left_out
     from toktalk_node.motion.regression import RegressionConfig
     from toktalk_node.training.regression import RegressionTrainer, regression_training
     from toktalk_node.training.shards import read_shards
 
-    settings = _settings(device, threads, batch, minutes=minutes, steps=steps, learning_rate=learning_rate, seed=seed)
+    settings = _settings(
+        data, device, threads, batch, minutes=minutes, steps=steps, learning_rate=learning_rate, seed=seed
+    )
     with failing_clearly():
-        shards = read_shards(data)
+        shards = read_shards(data, left_out)
         config = RegressionConfig(**_of(shards), style_width=style_width)
         _run(RegressionTrainer(shards, config, regression_training(**settings), device), out, resume)
 
@@ -96,14 +98,16 @@ def diffusion(
     threads: Threads = None,
 ) -> None:
     """Train the DiffPoseTalk-like diffusion model that TokTalk is compared with."""
-    from toktalk_node.commands.progress import failing_clearly
+    from toktalk_node.commands.progress import failing_clearly, left_out
     from toktalk_node.motion.diffusion import DiffusionConfig
     from toktalk_node.training.diffusion import DiffusionTrainer, diffusion_training
     from toktalk_node.training.shards import read_shards
 
-    settings = _settings(device, threads, batch, minutes=minutes, steps=steps, learning_rate=learning_rate, seed=seed)
+    settings = _settings(
+        data, device, threads, batch, minutes=minutes, steps=steps, learning_rate=learning_rate, seed=seed
+    )
     with failing_clearly():
-        shards = read_shards(data)
+        shards = read_shards(data, left_out)
         config = DiffusionConfig(**_of(shards), style_width=style_width, steps=sampling_steps, eta=eta)
         _run(DiffusionTrainer(shards, config, diffusion_training(config, **settings), device), out, resume)
 
@@ -123,15 +127,18 @@ def shortcut(
     threads: Threads = None,
 ) -> None:
     """Train the few-step student of a motion model: one to four solver steps, and no second pass for guidance."""
-    from toktalk_node.commands.progress import failing_clearly
+    from toktalk_node.commands.progress import failing_clearly, left_out
     from toktalk_node.motion import checkpoint
     from toktalk_node.training.motion import TrainingConfig
     from toktalk_node.training.shards import read_shards
     from toktalk_node.training.shortcut import ShortcutTrainer
 
-    settings = _settings(device, threads, batch, minutes=minutes, steps=steps, learning_rate=learning_rate, seed=seed)
+    settings = _settings(
+        data, device, threads, batch, minutes=minutes, steps=steps, learning_rate=learning_rate, seed=seed
+    )
     with failing_clearly():
-        shards, model = read_shards(data), checkpoint.load(base)
+        shards, model = read_shards(data, left_out), checkpoint.load(base)
         if styles := checkpoint.load_styles(base, model.config):
             checkpoint.save_styles(out, styles)
-        _run(ShortcutTrainer(shards, model, TrainingConfig(**settings), device, live_steps), out, resume)
+        config = TrainingConfig(**settings, base=str(base))
+        _run(ShortcutTrainer(shards, model, config, device, live_steps), out, resume)

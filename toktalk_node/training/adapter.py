@@ -238,6 +238,7 @@ class AdapterTrainer(Trainer):
             "step": self.step,
             "minutes": round(self.seconds / 60, 1),
             "hours_of_data": round(self.pairs.hours, 2),
+            "utterances": len(self.pairs.items),
             "loss": "alignment" if self.base is None else "flow matching + alignment",
             "valid_loss": self.validate(),
             "valid_align": self.unexplained(),

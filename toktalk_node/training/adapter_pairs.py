@@ -65,6 +65,8 @@ class Pairs:
     source: tuple[str, float]
     base: tuple[str, float]
     items: Sequence[Pair]
+    data: str = ""
+    """Folder that they were made of, as it was named."""
 
     def split(self, name: str) -> list[Pair]:
         """The pairs of a split."""
@@ -133,7 +135,7 @@ def make_pairs(data: Path, source: Tokenizer, base: PhoneticTokenizer, *, hours:
         raise DataError(
             f"{data} holds neither a corpus (manifest.jsonl) nor recordings ({', '.join(sorted(SOUNDS))}) to read"
         )
-    return Pairs((source.space.name, source.space.rate), (base.space.name, fps), items)
+    return Pairs((source.space.name, source.space.rate), (base.space.name, fps), items, str(data))
 
 
 def _sounds(data: Path, hours: float, seed: int, fps: float) -> Iterator[Sound]:
@@ -188,6 +190,7 @@ def write_pairs(pairs: Pairs, folder: Path) -> None:
     tensors = {name: torch.cat([getattr(item, name) for item in pairs.items]).contiguous() for name in names}
     entries = [{"id": item.id, "split": item.split, "tokens": len(item.source)} for item in pairs.items]
     index = {"format": FORMAT, "version": VERSION, "source": pairs.source, "base": pairs.base, "utterances": entries}
+    index["data"] = pairs.data
     path = folder / FILE
     write_atomically(path, lambda temporary: save_file(tensors, temporary))
     write_atomically(path.with_suffix(".json"), lambda temporary: temporary.write_text(json.dumps(index)))
@@ -210,4 +213,4 @@ def read_pairs(folder: Path) -> Pairs:
             at += entry["tokens"]
     except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
         raise DataError(f"the pairs in {folder} cannot be read ({error}); leave out --resume to make them") from error
-    return Pairs(source, base, items)
+    return Pairs(source, base, items, index.get("data", ""))

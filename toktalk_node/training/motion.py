@@ -168,6 +168,7 @@ class MotionTrainer(Trainer):
             "step": self.step,
             "minutes": round(self.seconds / 60, 1),
             "hours_of_data": round(data.frames / data.fps / 3600, 2),
+            "shards": data.shards,
             "utterances": len(data.utterances),
             "actors": len({item.actor for item in data.utterances}),
             "device": str(self.model.silence.device),

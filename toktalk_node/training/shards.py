@@ -100,6 +100,8 @@ class MotionData:
     """Name of the face space."""
     rests: Mapping[str, Tensor] = field(default_factory=dict)
     """The resting face [M] by actor, where it is known."""
+    shards: int = 0
+    """How many shards were read."""
 
     @property
     def condition_width(self) -> int:
@@ -129,6 +131,7 @@ def read_shards(folder: str | Path, left_out: Callable[[str], None] | None = Non
     utterances: list[Utterance] = []
     rests: dict[str, Tensor] = {}
     kinds: dict[tuple[str, str, int, int, int], Path] = {}
+    count = 0
     for path in paths:
         try:
             shard = _read_shard(path)
@@ -139,6 +142,7 @@ def read_shards(folder: str | Path, left_out: Callable[[str], None] | None = Non
             continue
         width = shard.utterances[0].motion.shape[1]
         kinds.setdefault((shard.space, shard.face, shard.fps, shard.condition_width, width), path)
+        count += 1
         utterances += shard.utterances
         rests |= shard.rests
     if not utterances:
@@ -147,7 +151,7 @@ def read_shards(folder: str | Path, left_out: Callable[[str], None] | None = Non
         (a, path_a), (b, path_b) = list(kinds.items())[:2]
         raise DataError(f"shards disagree in (space, face, fps, widths): {path_a} has {a}, {path_b} has {b}. {PREPARE}")
     space, face, fps, _, _ = next(iter(kinds))
-    return MotionData(space, fps, utterances, face, rests)
+    return MotionData(space, fps, utterances, face, rests, count)
 
 
 def _read_shard(path: Path) -> MotionData:

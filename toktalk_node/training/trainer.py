@@ -33,6 +33,10 @@ Draw = Callable[[int], Any]
 class TrainerConfig:
     """How any of the models is trained."""
 
+    data: str = ""
+    """Folder of the training data, as it was named."""
+    base: str = ""
+    """Trained weights that a run goes on from or builds upon, as they were named; "" where there are none."""
     minutes: float = 20.0
     """Time budget; used where `steps` is None."""
     steps: int | None = None
