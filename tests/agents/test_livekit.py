@@ -3,7 +3,7 @@
 import asyncio
 import threading
 import time
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 
 import numpy as np
 import pytest
@@ -12,12 +12,13 @@ pytest.importorskip("livekit.agents", reason='pip install "livekit-agents>=1.8,<
 from livekit import rtc  # noqa: E402
 from livekit.agents import Agent, AgentSession  # noqa: E402
 from livekit.agents.voice.avatar import AudioSegmentEnd, AvatarRunner, QueueAudioOutput  # noqa: E402
-from livekit.agents.voice.io import AudioOutput, AudioOutputCapabilities  # noqa: E402
+from livekit.agents.voice.io import AudioOutput, AudioOutputCapabilities, TextOutput  # noqa: E402
+from livekit.agents.voice.transcription import TranscriptSynchronizer  # noqa: E402
 
 from examples.agents.espeak_livekit import EspeakTTS  # noqa: E402
 from tests.agents.counting import CountingSession  # noqa: E402
 from tests.agents.receiver import Receiver  # noqa: E402
-from toktalk_node.agents.livekit import FaceAudioOutput  # noqa: E402
+from toktalk_node.agents.livekit import FaceAudioOutput, FaceTextOutput  # noqa: E402
 from toktalk_node.agents.livekit_video import FaceVideo  # noqa: E402
 from toktalk_node.bridge.server import Bridge  # noqa: E402
 from toktalk_node.motion.checkpoint import CheckpointError  # noqa: E402
@@ -80,6 +81,20 @@ class Sink(AudioOutput):
         self.on_playback_finished(playback_position=played, interrupted=interrupted)
 
 
+class Transcript(TextOutput):
+    """Keeps the words, as a room's transcription does: a text of each segment."""
+
+    def __init__(self) -> None:
+        super().__init__(label="transcript", next_in_chain=None)
+        self.segments = [""]
+
+    async def capture_text(self, text: str) -> None:
+        self.segments[-1] += text
+
+    def flush(self) -> None:
+        self.segments.append("")
+
+
 @pytest.fixture
 def bridge() -> Iterator[Bridge]:
     with Bridge(pub_port=0, control_port=0) as bridge:
@@ -137,6 +152,94 @@ def test_an_agent_speaks_is_heard_and_seen_and_told_so(bridge, receiver):
         assert stream.sound_epochs == stream.face_epochs == {stream.epoch_ns} and not stream.late
         assert started.created_at == pytest.approx(stream.epoch_ns / 1e9, abs=0.03)
     assert not [t for t in threading.enumerate() if t.name == "toktalk-speaker"]
+
+
+def texts(receiver: Receiver) -> list[str | None]:
+    """What receivers were told of the words of each utterance."""
+    return [event.data.get("text") for event in receiver.events if event.kind == "start"]
+
+
+def test_receivers_get_the_words_of_what_they_hear(bridge, receiver):
+    face, transcript = FaceAudioOutput(bridge=bridge, session=CountingSession()), Transcript()
+
+    async def pieces() -> AsyncIterator[str]:
+        for piece in ("0.", "5 "):
+            yield piece
+
+    async def recorded() -> AsyncIterator[rtc.AudioFrame]:
+        yield frame(tone(0.4))
+
+    async def talk(session: AgentSession) -> None:
+        session.output.transcription = FaceTextOutput(face, next_in_chain=transcript)
+        await session.say("0.3")
+        await session.say(pieces())
+        handle = session.say("20.0")
+        await asyncio.sleep(1.0)
+        handle.interrupt()
+        await handle
+        await session.say("A recording.", audio=recorded())
+
+    converse(face, talk)
+    receiver.until("end", 4)
+    assert texts(receiver) == ["0.3", "0.5", "20.0", "A recording."]
+    assert transcript.segments == ["0.3", "0.5 ", "20.0", "A recording.", ""]
+
+
+def test_words_without_sound_are_not_those_of_the_next(bridge, receiver):
+    face = FaceAudioOutput(bridge=bridge, session=CountingSession())
+    words = FaceTextOutput(face)
+
+    async def say(*texts: str) -> None:
+        await face.capture_frame(frame(tone(0.3)))
+        for text in texts:
+            await words.capture_text(text)
+        words.flush()
+        face.flush()
+        await asyncio.wait_for(face.wait_for_playout(), 5)
+
+    async def use() -> None:
+        await words.capture_text("The TTS failed.")
+        words.flush()
+        face.flush()
+        await say("late ", "words")
+        await say()
+        await words.capture_text("Nobody listened.")
+        words.flush()
+        await words.capture_text("Known")
+        await say(" in time")
+        await face.aclose()
+
+    asyncio.run(use())
+    receiver.until("end", 3)
+    assert texts(receiver) == [None, None, "Known"]
+
+
+def test_in_a_room_words_go_to_receivers_and_on_to_the_rooms_transcription(bridge, receiver):
+    """The outputs of a room are those of livekit-agents' synchronizer of sound and words."""
+    transcript, spoken = Transcript(), []
+
+    async def use() -> None:
+        room = TranscriptSynchronizer(next_in_chain_audio=Sink(), next_in_chain_text=transcript)
+        session = AgentSession(tts=ToneTTS())
+        session.output.audio, session.output.transcription = room.audio_output, room.text_output
+        await session.start(agent=Agent(instructions=""))
+        face = FaceAudioOutput(next_in_chain=session.output.audio, bridge=bridge, session=CountingSession())
+        session.output.audio = face
+        session.output.transcription = FaceTextOutput(face, next_in_chain=session.output.transcription)
+        try:
+            for text in ("0.6", "0.4"):
+                handle = session.say(text)
+                await handle
+                spoken.extend(item.text_content for item in handle.chat_items)
+        finally:
+            await session.aclose()
+            await face.aclose()
+            await room.aclose()
+
+    asyncio.run(use())
+    receiver.until("end", 2)
+    assert texts(receiver) == spoken == ["0.6", "0.4"]
+    assert [text for text in transcript.segments if text] == ["0.6", "0.4"]
 
 
 def test_an_interruption_tells_the_position_that_was_heard(bridge, receiver):

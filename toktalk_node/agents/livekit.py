@@ -2,12 +2,14 @@
 
     face = FaceAudioOutput()                                # the receivers of the bridge play the sound
     session.output.audio = face
+    session.output.transcription = FaceTextOutput(face)     # its words, for subtitles
     await session.start(agent=agent)
 
 In a room that plays the sound itself, the output goes before the room's and the face follows what the room plays:
 
     await session.start(agent=agent, room=ctx.room)
-    session.output.audio = FaceAudioOutput(next_in_chain=session.output.audio)
+    session.output.audio = face = FaceAudioOutput(next_in_chain=session.output.audio)
+    session.output.transcription = FaceTextOutput(face, next_in_chain=session.output.transcription)
 
 `playback_finished` tells the position that was heard, to the sample, so that an interrupted agent remembers what it
 said. Made for livekit-agents 1.x. A face as video in the room: livekit_video.py.
@@ -20,7 +22,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from livekit import rtc
-from livekit.agents.voice.io import AudioOutput, AudioOutputCapabilities, PlaybackStartedEvent
+from livekit.agents.voice.io import AudioOutput, AudioOutputCapabilities, PlaybackStartedEvent, TextOutput
 
 from toktalk_node.agents.outputs import Cut, Output, Passed, Sounding, Started
 from toktalk_node.agents.speaker import FaceSpeaker, pcm16
@@ -92,6 +94,8 @@ class FaceAudioOutput(AudioOutput):
         latency = (ROOM_LATENCY if relays else 0.1) if latency is None else latency
         self._latency_ns = round(latency * NANOSECONDS)
         self.face = FaceSpeaker(sound=not relays, on_output=self._output, latency=latency, **speaker)
+        self.words = ""
+        """What the agent is about to say, as far as a FaceTextOutput was told."""
         self._starting = asyncio.Lock()
         self._started = self._faceless = False
         self._segment: _Segment | None = None
@@ -139,6 +143,8 @@ class FaceAudioOutput(AudioOutput):
         """Take sound of the agent, as early as it comes; waits while more than the backlog is ahead of its time."""
         if not self._started and not self._faceless:
             await self._try()
+        if self._segment is None and not self.words:
+            await asyncio.sleep(0)  # words of sound that is there at once come in the same turn of the event loop
         await super().capture_frame(frame)
         if self._faceless:
             await self.next_in_chain.capture_frame(frame)
@@ -151,7 +157,7 @@ class FaceAudioOutput(AudioOutput):
         if segment not in self._pending:
             return  # it was interrupted, and the agent does not know yet
         samples = np.frombuffer(frame.data, np.int16).reshape(-1, frame.num_channels)
-        await self.face.say(samples, frame.sample_rate)
+        await self.face.say(samples, frame.sample_rate, self.words.strip() if begins else "")
         segment.end_ns = self.face.said_ns
         if begins:
             self.face.mark(_First(segment, frame.duration))
@@ -162,6 +168,8 @@ class FaceAudioOutput(AudioOutput):
         if self._faceless:
             self.next_in_chain.flush()
         segment, self._segment = self._segment, None
+        if segment is None:
+            self.words = ""  # of speech that has no sound
         if segment in self._pending:
             segment.end_ns = self.face.said_ns
             self.face.end()
@@ -175,6 +183,11 @@ class FaceAudioOutput(AudioOutput):
             self._cleared += self._pending
             self._forget()
             self.face.interrupt_soon()
+
+    def on_playback_finished(self, **what: object) -> None:
+        """A segment was heard, or cut; the agent's next words are of another one."""
+        self.words = ""
+        super().on_playback_finished(**what)
 
     def _interrupted(self, cut: Cut) -> None:
         """Tell how much was heard of what was interrupted: by the agent, or by a receiver."""
@@ -258,3 +271,30 @@ class FaceAudioOutput(AudioOutput):
         late_ns = round(event.created_at * NANOSECONDS) + self._latency_ns - planned_ns
         if planned_ns and late_ns > 0 and self._started:
             self._keep(asyncio.create_task(self.face.shift(late_ns)))
+
+
+class FaceTextOutput(TextOutput):
+    """Takes the agent's words beside `face`: the event `start` carries those that are known when the sound begins.
+
+    These are all of them where the agent says a text, and with an LLM at least what the TTS made its first sound of.
+    `next_in_chain` gets them as well, the room's transcription for example.
+    """
+
+    def __init__(self, face: FaceAudioOutput, *, next_in_chain: TextOutput | None = None) -> None:
+        super().__init__(label="TokTalk", next_in_chain=next_in_chain)
+        self._face = face
+        self._complete = False
+
+    async def capture_text(self, text: str) -> None:
+        """Take the words that follow."""
+        if self._complete:
+            self._face.words, self._complete = "", False
+        self._face.words += text
+        if self.next_in_chain:
+            await self.next_in_chain.capture_text(text)
+
+    def flush(self) -> None:
+        """What the agent says now has no more words."""
+        self._complete = True
+        if self.next_in_chain:
+            self.next_in_chain.flush()
