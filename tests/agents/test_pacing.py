@@ -334,7 +334,7 @@ def test_what_waited_in_the_queue_was_not_heard(bench):
     b.say(0.5)
     b.thread.end()
     b.advance(2.0)
-    with b.thread._wake:  # the thread has no time to take what is said now
+    with b.thread._inbox.lock:  # the thread has no time to take what is said now
         b.say(3.0)
         answer = b.thread.interrupt()
     assert answer.result(5).heard_ns == SECOND // 2

@@ -12,17 +12,16 @@ memory of the sound alone. When sound runs out, silence takes its place in the s
 one clock holds from the first sample to the last.
 """
 
-import contextlib
 import threading
 import time
-from collections import deque
 from collections.abc import Callable
-from concurrent.futures import Future, InvalidStateError
+from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
+from toktalk_node.agents.inbox import Inbox
 from toktalk_node.agents.outputs import Cut, Ended, Failed, Output, Passed, Showing, Sounding, Started, Starved, Styled
 from toktalk_node.agents.streams import End, Mark, Said, Stream
 from toktalk_node.signals import NANOSECONDS, AudioChunk, Clock, FaceChunk, media_time_ns
@@ -32,8 +31,6 @@ if TYPE_CHECKING:
     from toktalk_node.motion.style import Style
     from toktalk_node.stream.session import Session
 
-_PIECE = 0.04
-"""Seconds of sound that go through the session at once: an interruption waits no longer than for that."""
 _MARGIN = 0.04
 """Seconds before sound must leave at which its face must be on its way, and silence takes the place of none."""
 _MAX_SHIFT_NS = 2 * NANOSECONDS
@@ -93,16 +90,9 @@ class SpeakingThread:
             raise ValueError(f"ahead is {ahead} s; {2 * _MARGIN} s is the least that keeps sound and face in time")
         self.session, self.emit, self.now = session, emit, now
         self.latency_ns, self.ahead_ns = round(latency * NANOSECONDS), round(ahead * NANOSECONDS)
-        self.prebuffer, self.backlog, self.timeout, self.patience = prebuffer, backlog, timeout, patience
+        self.prebuffer, self.timeout, self.patience = prebuffer, timeout, patience
         self.stats = SpeakerStats()
-        self._queue: deque[Said | Mark | End | Callable[[], None]] = deque()
-        self._asked: deque[Callable[[], None]] = deque()
-        self._rooms: deque[Future[None]] = deque()
-        self._waiting = 0.0
-        self._said = (0, 0, 0)
-        """Sound said: (ns at earlier rates, samples, rate)."""
-        self._wake = threading.Condition()
-        self._news = self._stopped = False
+        self._inbox = Inbox(backlog)
         self._stream: Stream | None = None
         self._latest: Stream | None = None
         """The stream that goes on, or the one before: it leaves before it is heard."""
@@ -114,8 +104,7 @@ class SpeakingThread:
     @property
     def said_ns(self) -> int:
         """Nanoseconds of sound said since the thread began."""
-        earlier, samples, rate = self._said
-        return earlier + (media_time_ns(samples, rate) if rate else 0)
+        return self._inbox.said_ns
 
     def say(self, pcm: np.ndarray, rate: int, text: str = "") -> "Future[None]":
         """Queue sound [n] or [n, channels] at `rate` Hz; the Future is done when there is room for more.
@@ -124,31 +113,17 @@ class SpeakingThread:
         count as silence. Raises ValueError for another shape, type or rate, RuntimeError after `close`.
         """
         samples, bad = clean(pcm)
-        rate, step = check_rate(rate), round(_PIECE * rate)
+        rate = check_rate(rate)
         self.session.stats.bad_values += bad
-        room: Future[None] = Future()
-        with self._wake:
-            self._check_open()
-            for i in range(0, len(samples), step):
-                piece = samples[i : i + step]
-                self._queue.append(Said(piece, rate, self.said_ns, "" if i else text))
-                earlier, count, before = self._said
-                self._said = (earlier, count + len(piece), rate) if rate == before else (self.said_ns, len(piece), rate)
-            self._waiting += len(samples) / rate
-            if self._waiting <= self.backlog:
-                room.set_result(None)
-            else:
-                self._rooms.append(room)
-            self._awake()
-        return room
+        return self._inbox.say(samples, rate, text)
 
     def end(self) -> None:
         """The utterance is complete: the face comes to rest after it, unless more is said before it is heard."""
-        self._put(End())
+        self._inbox.put(End())
 
     def mark(self, mark: object) -> None:
         """Have `Passed(mark)` told once all that was said before has left."""
-        self._put(Mark(mark))
+        self._inbox.put(Mark(mark))
 
     def set_style(self, style: "str | Style", name: str = "") -> None:
         """Speak what is said from here on in `style`; a style that does not exist is told as Failed."""
@@ -159,7 +134,7 @@ class SpeakingThread:
             except ValueError as error:
                 self.emit(Failed(str(error)))
 
-        self._put(change)
+        self._inbox.put(change)
 
     def set_style_now(self, style: "str | Style", name: str = "") -> "Future[None]":
         """Speak in `style` from the next chunk on. The Future raises what the session raises."""
@@ -171,9 +146,7 @@ class SpeakingThread:
         The face comes to rest from the frame that was shown. What waits is dropped, with its marks.
         """
         at_ns = self.now() if at_ns is None else at_ns
-        with self._wake:  # what is said after this call is not dropped
-            self._check_open()
-            waited_ns, dropped = self._drop()
+        waited_ns, dropped = self._inbox.drop()  # what is said after this call is not dropped
         return self.ask(lambda: self._cut(at_ns, played_ns, waited_ns, dropped))
 
     def shift(self, ns: int) -> "Future[None]":
@@ -182,71 +155,20 @@ class SpeakingThread:
 
     def ask(self, question: Callable[[], _Answer]) -> "Future[_Answer]":
         """What `question` returns or raises in the thread, before what waits there."""
-        answer: Future[_Answer] = Future()
-
-        def call() -> None:
-            if not answer.set_running_or_notify_cancel():
-                return
-            try:
-                answer.set_result(question())
-            except Exception as error:
-                answer.set_exception(error)
-
-        with self._wake:
-            self._check_open()
-            self._asked.append(call)
-            self._awake()
-        return answer
+        return self._inbox.ask(question)
 
     def close(self) -> None:
         """End the thread; what was not decoded is dropped. Closing twice is fine."""
-        with self._wake:
-            self._stopped = True
-            self._drop()
-            self._awake()
+        self._inbox.close()
         self._thread.join()
         self.session.reset()
-
-    def _put(self, item: Mark | End | Callable[[], None]) -> None:
-        with self._wake:
-            self._check_open()
-            self._queue.append(item)
-            self._awake()
-
-    def _check_open(self) -> None:
-        if self._stopped:
-            raise RuntimeError("the speaker is closed")
-
-    def _awake(self) -> None:
-        """Called with the lock held."""
-        self._news = True
-        self._wake.notify()
-
-    def _drop(self) -> tuple[int, list[object]]:
-        """Forget what waits, called with the lock held: how much had been said before that, and its marks."""
-        waited_ns = next((item.position_ns for item in self._queue if isinstance(item, Said)), self.said_ns)
-        marks = [item.mark for item in self._queue if isinstance(item, Mark)]
-        self._queue.clear()
-        self._waiting = 0.0
-        self._make_room()
-        return waited_ns, marks
-
-    def _make_room(self) -> None:
-        while self._rooms and self._waiting <= self.backlog:
-            with contextlib.suppress(InvalidStateError):  # nobody waits for it any more
-                self._rooms.popleft().set_result(None)
 
     def _run(self) -> None:
         wait: float | None = None
         while True:
-            with self._wake:
-                if not self._news:
-                    self._wake.wait(wait)
-                self._news = False
-                asked = self._asked.popleft() if self._asked else None
-                self._news = bool(self._asked)
-                if self._stopped and not asked:
-                    return
+            goes_on, asked = self._inbox.wait(wait)
+            if not goes_on:
+                return
             wait = 0.0
             try:
                 if asked:
@@ -280,15 +202,7 @@ class SpeakingThread:
 
     def _feed(self) -> None:
         """Take from the queue what the clock asks for, and what has no time."""
-        while True:
-            with self._wake:
-                item = self._queue[0] if self._queue and not self._asked else None
-                if item is None or (isinstance(item, Said) and not self._wanted(item)):
-                    return
-                self._queue.popleft()
-                if isinstance(item, Said):
-                    self._waiting = max(self._waiting - item.seconds, 0.0)
-                    self._make_room()
+        while (item := self._inbox.take(self._wanted)) is not None:
             stream = self._stream
             if isinstance(item, Said):
                 stream = stream or self._begin(item)
@@ -394,9 +308,8 @@ class SpeakingThread:
 
     def _starve(self, stream: Stream) -> None:
         """All sound that there is was decoded: wait for more, as long as time allows; then finish, or fill in."""
-        with self._wake:
-            if self._queue and not stream.ending:
-                return
+        if self._inbox and not stream.ending:
+            return
         quiet = time.monotonic() - stream.heard_at
         if stream.clock is None:
             if stream.ending or quiet > self.timeout:
@@ -478,6 +391,5 @@ class SpeakingThread:
         """Receivers are told, and the face comes to rest. What waits is dropped."""
         self.stats.faults += 1
         self.emit(Failed(detail))
-        with self._wake:
-            waited_ns, dropped = self._drop()
+        waited_ns, dropped = self._inbox.drop()
         self._cut(self.now(), None, waited_ns, dropped)

@@ -36,6 +36,10 @@ class End:
     """The end of an utterance."""
 
 
+Item = Said | Mark | End | Callable[[], None]
+"""What waits in its order; a call is made once the sound before it was decoded."""
+
+
 @dataclass
 class Stream:
     """A stream on its way. Samples and frames are counted from its beginning, inserted silence included."""
