@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 from toktalk_node.commands.train import train as command
 from toktalk_node.face.arkit import INDEX
 from toktalk_node.motion.checkpoint import CheckpointError, load, read_about
-from toktalk_node.motion.config import MotionConfig
+from toktalk_node.motion.config import MotionConfig, preset
 from toktalk_node.motion.decoder import DecodeSettings, MotionDecoder, decode
 from toktalk_node.training import motion as training
 from toktalk_node.training.batches import Sampler, Windows
@@ -126,6 +126,18 @@ def test_the_model_learns_what_the_condition_says(tmp_path: Path) -> None:
     with (tmp_path / "curves.csv").open() as file:
         rows = list(csv.DictReader(file))
     assert [int(row["step"]) for row in rows] == list(range(50, 401, 50))
+
+
+def test_the_paper_preset_learns_one_batch_by_heart() -> None:
+    """In its full depth, but narrow."""
+    narrow = dict(channels=32, head_width=8, feed_forward=2, time_width=32, style_width=8)
+    windows = Windows(batch=8, frames=32)
+    config = TrainingConfig(windows=windows, steps=40, learning_rate=2e-3, warm_up=5)
+    trainer = MotionTrainer(toy(8), preset("paper", 3, **narrow), config)
+    batch = trainer.sampler(0)
+    trainer.sampler = lambda step: batch
+    losses = [trainer.train_step() for _ in range(25)]
+    assert losses[-1] < 0.5 * losses[0] and max(losses) < 1.05 * losses[0], losses
 
 
 def test_a_stopped_run_goes_on_to_the_same_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from toktalk_node.motion.config import MotionConfig, preset
-from toktalk_node.motion.unet import CausalConv, VelocityUNet, block_causal_mask
+from toktalk_node.motion.unet import CausalConv, TransformerBlock, VelocityUNet, block_causal_mask
 
 TINY = dict(
     condition_width=5, channels=16, heads=2, head_width=8, feed_forward=2, style_width=3, time_width=16, overlap=4
@@ -78,6 +78,35 @@ def test_nothing_earlier_changes_inside_the_network_at_any_rate(config: MotionCo
             start = frame // chunk * chunk // rate
             assert torch.equal(before[:, :start], now[:, :start]), (name, frame)
     assert rates == {1, 2}, "both rates were looked at"
+
+
+@pytest.mark.slow
+@torch.no_grad()
+def test_the_paper_preset_is_block_causal_at_its_full_size() -> None:
+    """Row i of a batch has frame i changed, in all that the network is given; every layer is looked at."""
+    config = preset("paper", condition_width=64)
+    net, frames, chunk, offset = network(config), 16, 4, 2
+    given = {k: v.expand(frames, *v.shape[1:]).clone() for k, v in inputs(config, frames, batch=1).items()}
+    rows: dict[str, list[torch.Tensor]] = {}
+    for name, module in net.named_modules():
+        module.register_forward_hook(lambda _, __, out, name=name: rows.setdefault(name, []).append(out))
+    before = net(**given, chunk=chunk, offset=offset)
+    own = torch.arange(frames)
+    for name in ("x", "condition", "style"):
+        given[name][own, own] += 3
+    after = net(**given, chunk=chunk, offset=offset)
+    blocks = {name for name, module in net.named_modules() if isinstance(module, TransformerBlock)}
+    looked_at = {1: 0, 2: 0}
+    for name, (one, other) in rows.items():
+        if not isinstance(one, torch.Tensor) or one.dim() != 3 or one.shape[1] not in (frames, frames // 2):
+            continue
+        rate = frames // one.shape[1]
+        looked_at[rate] += name in blocks
+        for frame in range(frames):
+            start = max(0, (frame + offset) // chunk * chunk - offset)
+            assert torch.equal(one[frame, : start // rate], other[frame, : start // rate]), (name, frame)
+            assert not torch.equal(before[frame, start:], after[frame, start:]), frame
+    assert looked_at == {1: 2 * 4, 2: 14 * 4}, "blocks of the outer stages at full rate, of the others at half"
 
 
 @torch.no_grad()
