@@ -12,7 +12,10 @@ from typer.testing import CliRunner
 
 from toktalk_node.cli import build_app
 from toktalk_node.corpus.dataset import Utterance
+from toktalk_node.evaluation.motion import GRID_FIGURES, Results, measure
 from toktalk_node.evaluation.motion_data import MotionCase, test_cases
+from toktalk_node.evaluation.motion_metrics import Tally
+from toktalk_node.evaluation.motion_report import _parts
 from toktalk_node.evaluation.motion_systems import Flow, adapted_conditions, as_shown, decode_together, from_checkpoint
 from toktalk_node.face.arkit import INDEX
 from toktalk_node.motion import checkpoint
@@ -136,6 +139,7 @@ def test_systems_are_measured_and_reported(corpus, tmp_path):
     shown = run("--merge", tmp_path / "found.json", "--report", tmp_path / "docs" / "motion.md")
     assert shown.exit_code == 0 and "tiny-nostyle" in shown.stdout
     report = (tmp_path / "docs" / "motion.md").read_text()
+    assert report.splitlines()[2].startswith("3 utterances of a voice that training never heard, ")
     assert "| tiny |" in report and "## Compared with performance" in report and "lip vertex error" in report
     for name in ("figures", "example"):
         assert f"pictures/motion-{name}.svg" in report
@@ -151,6 +155,31 @@ def test_the_grid_has_every_chunk_and_step(cases, monkeypatch):
     assert {key[1:] for key in results.grid} == {(c, n) for c in (0.16, 0.4, 0.8, 1.2) for n in (1, 2)}
     assert motion.Results.from_dict(results.to_dict()).to_dict() == results.to_dict()
     assert motion.tables(results)[-1].row_count == 8
+
+
+def test_the_report_says_what_was_measured_on_and_how_many_steps_do(cases):
+    results = measure({}, cases, 1, split="valid")
+    assert Results.from_dict(results.to_dict()).split == "valid"
+    words = {
+        "valid": "3 utterances that training never heard, of voices that it did, ",
+        "mine": "3 utterances of the split `mine`, ",
+        "": "3 utterances of the corpus, ",
+    }
+    for split, said in words.items():
+        results.split = split
+        assert said in "\n".join(_parts(results, {})), split
+
+    ones = np.ones(3)
+    for name, errors in (("a", (9.0, 5.0, 5.2)), ("b", (6.0, 4.0, 4.2))):
+        for steps, error in zip((1, 5, 20), errors, strict=True):
+            results.grid[name, 0.4, steps] = {key: Tally(error * ones, ones) for key in GRID_FIGURES}
+    assert "within 2 % of the least takes n = 5, by model" in "\n".join(_parts(results, {}))
+    results.grid["b", 0.4, 1]["mse"] = Tally(4.05 * ones, ones)
+    assert "n = 1 to 5, by" in "\n".join(_parts(results, {}))
+    results.grid["b", 0.4, 20]["mse"] = Tally(3.0 * ones, ones)
+    assert "of the least takes" not in "\n".join(_parts(results, {})), (
+        "where more steps help, nothing is to be explained"
+    )
 
 
 def test_what_is_missing_is_named(tmp_path):

@@ -245,7 +245,7 @@ def motion(
         if systems or not earlier:
             heard_by = phonetic.load(tokenizer or WEIGHTS / phonetic.SPACE)
             cases = test_cases(corpus, heard_by, limit, split, lambda share: say("test split", share, float("nan")))
-            results = run.measure(systems, cases, samples, say)
+            results = run.measure(systems, cases, samples, say, split)
             for name, measured in systems.items():
                 if grid and measured.flow is not None:
                     run.measure_grid(name, measured.flow, spread(cases, grid), results, say)

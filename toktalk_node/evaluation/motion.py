@@ -69,6 +69,8 @@ class Results:
     systems: dict[str, Measured] = field(default_factory=dict)
     grid: dict[tuple[str, float, int], dict[str, Tally]] = field(default_factory=dict)
     """By system, seconds per chunk and steps."""
+    split: str = ""
+    """The corpus' split that the cases are of; "" where it is not known."""
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON: figures with their intervals, and the tallies they come from."""
@@ -76,6 +78,7 @@ class Results:
             "cases": self.cases,
             "seconds": self.seconds,
             "samples": self.samples,
+            "split": self.split,
             "systems": {
                 name: {
                     "figures": _plain(m.figures),
@@ -113,7 +116,8 @@ class Results:
                 (cell["system"], float(cell["chunk_seconds"]), int(cell["steps"])): _tallies(cell["figures"])
                 for cell in given["grid"]
             }
-            return cls(list(given["cases"]), float(given["seconds"]), int(given["samples"]), systems, grid)
+            cases, split = list(given["cases"]), str(given.get("split", ""))
+            return cls(cases, float(given["seconds"]), int(given["samples"]), systems, grid, split)
         except (KeyError, TypeError, AttributeError, ValueError) as error:
             raise ValueError(f"not the JSON of `toktalk eval motion` ({error!r})") from error
 
@@ -124,6 +128,7 @@ class Results:
                 f"results on {len(other.cases)} other cases cannot be merged with those on these {len(self.cases)}: "
                 "use the same corpus and --limit"
             )
+        self.split = self.split or other.split
         self.systems |= {name: found for name, found in other.systems.items() if name not in self.systems}
         self.grid |= {name: found for name, found in other.grid.items() if name not in self.grid}
 
@@ -149,13 +154,17 @@ def measure(
     cases: Sequence[MotionCase],
     samples: int = 2,
     say: Say = lambda *stage: None,
+    split: str = "",
 ) -> Results:
     """Figures of every system, over `samples` samples of each case with different seeds; from two on, their variety.
 
-    The truth itself is measured too, as `truth`.
+    split: which of the corpus the cases are of, for the report. The truth itself is measured too, as `truth`.
     """
     results = Results(
-        [f"{case.id} {case.actor}" for case in cases], sum(len(case.truth) for case in cases) / FPS, samples
+        [f"{case.id} {case.actor}" for case in cases],
+        sum(len(case.truth) for case in cases) / FPS,
+        samples,
+        split=split,
     )
     shown = example_case(cases)
     truths = [case.truth for case in cases]
