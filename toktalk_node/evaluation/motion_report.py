@@ -36,8 +36,8 @@ SPLITS = {
     "train": "that training heard too",
 }
 """What the utterances of each split of the corpus are to the training."""
-NEAR = 1.02
-"""An MSE up to this many times the least counts as good as it."""
+NEAR = 2
+"""An MSE that is this many per cent above the least counts as good as it."""
 
 
 def write_report(results: Results, path: Path) -> None:
@@ -182,12 +182,13 @@ def _steps_that_do(results: Results) -> str:
     curves: dict[tuple[str, float], dict[int, float]] = {}
     for (name, seconds, steps), figures in results.grid.items():
         curves.setdefault((name, seconds), {})[steps] = figures["mse"].value
-    enough = [min(n for n, mse in curve.items() if mse <= NEAR * min(curve.values())) for curve in curves.values()]
-    if any(curve[max(curve)] <= min(curve.values()) for curve in curves.values()):
+    least = {key: min(curve.values()) for key, curve in curves.items()}
+    if any(curve[max(curve)] <= least[key] for key, curve in curves.items()):
         return ""
+    enough = [min(n for n in curve if curve[n] <= (1 + NEAR / 100) * least[key]) for key, curve in curves.items()]
     low, high = min(enough), max(enough)
     return (
-        f"An MSE within {100 * (NEAR - 1):.0f} % of the least takes n = {f'{low} to ' if low < high else ''}{high}, by model and "
-        "chunk length; with many more it rises a little. Few steps give something nearer to the mean of the "
-        "distribution, many give samples of it, which lie further from any one performance."
+        f"An MSE within {NEAR} % of the least takes n = {f'{low} to ' if low < high else ''}{high}, by model and chunk "
+        "length; with many more it rises a little. Few steps give something nearer to the mean of the distribution, "
+        "many give samples of it, which lie further from any one performance."
     )
