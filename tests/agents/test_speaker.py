@@ -81,6 +81,7 @@ def test_the_real_model_moves_the_mouth_and_shuts_it(bridge, receiver):
 
     asyncio.run(talk())
     receiver.until("end", 1)
+    assert "warm" in receiver.client.styles, "who was there before the model learns its styles"
     (stream,) = receiver.streams()
     jaw = np.array([weights[17] for weights in stream.weights])
     assert jaw.max() > 0.25 and jaw[-1] < 0.1

@@ -245,9 +245,21 @@ def test_the_hello_offers_the_styles_that_there_are():
     with Bridge(pub_port=0, control_port=0, on_style=lambda stream, style: None) as bridge:
         with Client(bridge.control_endpoint) as client:
             assert client.styles == ()
-        bridge.styles = ("neutral", "warm")
+        bridge.styles = ("neutral", "warm", "x" * 300)
         with Client(bridge.control_endpoint) as client:
-            assert client.styles == ("neutral", "warm")
+            assert client.styles == ("neutral", "warm"), "no other can be asked for"
+
+
+def test_who_is_there_before_the_styles_learns_of_them():
+    with Bridge(pub_port=0, control_port=0) as bridge, Client(bridge.control_endpoint) as client:
+        bridge.styles = ("neutral", "warm")
+        deadline = time.monotonic() + 5
+        while client.styles != ("neutral", "warm"):
+            assert time.monotonic() < deadline, "no styles"
+            bridge.publish_event("styles", time.time_ns())
+            for _ in client.messages(timeout=0.05):
+                pass
+        assert client.stats.reconnects == client.stats.errors == client.stats.lost_messages == 0
 
 
 def test_a_receiver_that_stops_reading_harms_nobody(monkeypatch):

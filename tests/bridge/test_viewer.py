@@ -302,3 +302,23 @@ def test_the_styles_that_a_bridge_names_can_be_chosen(viewer):
         bridge.announce(fps=50, audio_rate=RATE)
         with WebViewer(bridge.control_endpoint, port=0) as named:
             asyncio.run(run(named, bridge))
+
+
+def test_styles_that_come_later_are_offered_without_a_reload(bridge, viewer):
+    """As of a model that is still loading when the page opens."""
+
+    async def run() -> None:
+        async with open_page(viewer.url, 390, 780) as page:
+            await page.until(READY)
+            await page.click("#toggle")
+            await page.evaluate(
+                "face.addEventListener('connect', () => (window.connects = 1 + (window.connects ?? 0)))"
+            )
+            bridge.styles = ("calm", "warm")
+            bridge.publish_event("styles", time.time_ns())
+            await page.until("document.querySelector('#styles select').checkVisibility()")
+            assert await page.evaluate("face.styles.join()") == "calm,warm"
+            assert await page.evaluate("window.connects ?? 0") == 0, "the connection is the one of before"
+            assert page.console == []
+
+    asyncio.run(run())

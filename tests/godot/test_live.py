@@ -278,11 +278,15 @@ def test_who_joins_late_finds_the_resting_face_of_the_style(tmp_path):
         bridge.publish_face(smiling(FPS, 0.6), clock)
         bridge.publish_event("end", clock.pts_ns(FPS, FPS))
         with playing(viewer.port, tmp_path, 4, ("jawOpen", *SMILE)) as running:
+            running.until("SAID bridge_found")
+            time.sleep(1)
+            bridge.styles = ("calm", "warm", "stern")
+            bridge.publish_event("styles", time.time_ns())
             running.until("DONE")
             running.finish()
     last = rows(running)[-1]
     assert not last["speaking"] and last["shown"] == pytest.approx({"jawOpen": 0.0} | dict.fromkeys(SMILE, 0.3))
-    assert json.loads(running.said("STYLES")[-1]) == ["calm", "warm"], "what set_style() can be asked for"
+    assert json.loads(running.said("STYLES")[-1]) == ["calm", "warm", "stern"], "what set_style() can be asked for"
 
 
 @pytest.mark.slow

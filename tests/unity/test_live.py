@@ -121,6 +121,17 @@ def test_interrupt_and_style_reach_the_bridge_and_refusals_come_back(bridge, pee
     assert peer.ask("ping", "reply")["error"] is None
 
 
+def test_styles_that_come_later_are_known(bridge, peer):
+    assert peer.stats()["styles"] is None
+    bridge.styles = ("calm", "stern")
+    bridge.publish_event("styles", time.time_ns())
+    deadline = time.monotonic() + 5
+    while (stats := peer.stats())["styles"] != ["calm", "stern"]:
+        assert time.monotonic() < deadline, stats
+        time.sleep(0.02)
+    assert (stats["errors"], stats["reconnects"]) == (0, 0)
+
+
 def test_answers_in_another_order_reach_who_asked_for_them(bridge, peer):
     """A bridge answers what it can tell while its owner is still busy with an interruption."""
     busy, free = threading.Event(), threading.Event()

@@ -97,7 +97,9 @@ class FaceSpeaker:
         try:
             _Streams.of(bridge).add(self)
             bridge.announce(self.stream, fps=self._session.fps)
-            bridge.styles = bridge.styles or tuple(self._session.styles)
+            if self._session.styles and not bridge.styles:
+                bridge.styles = tuple(self._session.styles)
+                bridge.publish_event("styles", time.time_ns(), self.stream)
             self._thread = SpeakingThread(self._session, self._out, **self._pacing)
             self.bridge = bridge
         except BaseException:

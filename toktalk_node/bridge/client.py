@@ -229,6 +229,8 @@ class Client:
         self._seq[parts[0]] = message.seq + 1
         if isinstance(message, Event) and message.kind == "gone":
             self._forget(stream)
+        elif isinstance(message, Event) and message.kind == "styles":
+            self._hello_due = True
         return stream, message
 
     def _forget(self, stream: str) -> None:

@@ -182,6 +182,7 @@ EVENTS: dict[str, tuple[str, str]] = {
     "interrupted": ("played_ns, dropped_frames: when known", "Of this stream all that was published before this event "
                     "and belongs to `pts_ns` or later is void: drop it, cut the sound there."),
     "style": ("detail: name of the style", "The stream speaks in this style from now on."),
+    "styles": ("", "There are other styles than before: `styles` of a new hello names them."),
     "underrun": ("detail: text for people", "The sound was late: the face rests until it goes on."),
     "fault": ("detail: text for people", "Something failed; the stream goes on when it can."),
 }  # fmt: skip

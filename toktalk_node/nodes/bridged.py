@@ -1,6 +1,7 @@
 """A face of the ROS graph as a stream of the bridge: its topics go out, receivers' requests go to its decoder."""
 
 import threading
+import time
 from collections.abc import Callable, Sequence
 from functools import partial
 
@@ -95,6 +96,7 @@ class BridgedFace:
     def _told_styles(self, message: String) -> None:
         self.styles = [name for name in message.data.split(", ") if name]
         self._on_styles()
+        self._bridge.publish_event("styles", time.time_ns(), self._stream)
 
     def _forward(self, send: Callable[[object], None], message: object) -> None:
         """Send what can be sent; all else is counted and said."""

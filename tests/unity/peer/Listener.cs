@@ -71,7 +71,7 @@ sealed class Listener : IBridgeListener
                     "messages", client.Messages, "lost", client.LostMessages, "errors", client.Errors,
                     "reconnects", client.Reconnects, "offset_ns", client.ClockOffsetNs, "delay_ns", client.ClockDelayNs,
                     "local_ns", LocalClock.NowNs, "unix_ns", (DateTime.UtcNow - Epoch).Ticks * 100,
-                    "memory", GC.GetTotalMemory(true)));
+                    "styles", client.Styles, "memory", GC.GetTotalMemory(true)));
                 return;
         }
         if (reply == null)

@@ -60,7 +60,7 @@ namespace TokTalk
         readonly FaceMessage face = new FaceMessage();
         readonly AudioMessage audio = new AudioMessage();
         ZmtpConnection control;
-        HelloReply hello;
+        volatile HelloReply hello;
         bool met;
         volatile Exception publishedEnd;
         volatile bool closing;
@@ -128,6 +128,12 @@ namespace TokTalk
         public int Reconnects
         {
             get { return reconnects; }
+        }
+
+        /// <summary>Names of styles that can be asked for; null where the bridge does not tell.</summary>
+        public string[] Styles
+        {
+            get { return hello == null ? null : hello.Styles; }
         }
 
         /// <summary>The bridge's clock minus <see cref="LocalClock"/>, in nanoseconds.</summary>
@@ -320,6 +326,8 @@ namespace TokTalk
                 var happened = (EventMessage)message;
                 if (happened.Kind == EventMessage.Gone)
                     subscriptions.Forget(topic.Stream);
+                else if (happened.Kind == EventMessage.Styles)
+                    SayHello();
                 listener.OnEvent(happened);
             }
         }

@@ -64,6 +64,7 @@ namespace TokTalk
         public const string End = "end";
         public const string Interrupted = "interrupted";
         public const string Gone = "gone";
+        public const string Styles = "styles";
 
         public string Kind;
 

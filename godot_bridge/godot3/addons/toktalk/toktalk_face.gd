@@ -387,6 +387,8 @@ func _event(body):
 	match body["kind"]:
 		"start", "end":
 			playout.turn(body["pts_ns"], body["kind"] == "end")
+		"styles":
+			_send("hello", {"client": "toktalk godot 3"})
 		"interrupted":
 			if playout.cut(body["pts_ns"]):
 				_start_output()

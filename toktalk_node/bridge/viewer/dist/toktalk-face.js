@@ -1,1 +1,1 @@
-import{a as f}from"./chunk-M7OS7CM4.js";import{b as a,c as b,d as c,e as d,f as e}from"./chunk-GG47U7QE.js";import"./chunk-ASCDGBVF.js";export{b as ProtocolError,f as TokTalkFace,a as VERSION,e as Wire,c as decode,d as encode};
+import{a as f}from"./chunk-WQW3CLQ7.js";import{b as a,c as b,d as c,e as d,f as e}from"./chunk-L4V6M3H5.js";import"./chunk-ASCDGBVF.js";export{b as ProtocolError,f as TokTalkFace,a as VERSION,e as Wire,c as decode,d as encode};

@@ -17,7 +17,7 @@ const MAX_TOPICS = 1024; // that are counted
 
 /**
  * @typedef {object} Listener
- * @property {(reply: any) => void} hello the bridge introduced itself, also after it came back
+ * @property {(reply: any) => void} hello the bridge introduced itself, also after it came back, or with other styles
  * @property {(open: boolean) => void} state
  * @property {(stream: string, message: any) => void} face
  * @property {(stream: string, message: any) => void} audio
@@ -122,8 +122,9 @@ export class Wire {
       const reply = await this.ask("hello", { client: "toktalk-face" });
       this.retry = FIRST_RETRY;
       this.bridge = reply.bridge ?? "";
+      const found = !this.alive;
       this.alive = true;
-      this.on.state(true);
+      if (found) this.on.state(true);
       this.on.hello(reply);
     } catch {
       // the bridge is silent or gone: the next clock exchange, or the next connection, greets again
@@ -198,6 +199,7 @@ export class Wire {
     this.seq.set(topic, message.seq + 1);
     if (kind === "event" && message.kind === "gone")
       for (const part of ["face", "audio", "event"]) this.seq.delete(`${part}/${stream}`);
+    if (kind === "event" && message.kind === "styles") this.greet();
     this.on[kind](stream, message);
   }
 
