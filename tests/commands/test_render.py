@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -243,6 +244,43 @@ def test_a_style_is_a_name_a_blend_or_a_clip(toktalk, tmp_path):
     assert faces[0] < 0.1 < faces[2] - 0.1 < faces[1] - 0.2 and faces[1] == pytest.approx(0.6, abs=0.1)
     assert abs(faces[3] - faces[0]) > 0.01, "a clip has a rest of its own"
     assert faces[4] == pytest.approx(faces[3], abs=1e-4), "whatever its format and rate"
+
+
+@pytest.fixture(scope="module")
+def flame(weights, tmp_path_factory) -> Path:
+    """A FLAME model of random weights."""
+    shipped, folder = checkpoint.load(weights / "mini"), tmp_path_factory.mktemp("flame")
+    torch.manual_seed(0)
+    model = MotionModel(replace(shipped.config, face="flame-50", steps=2))
+    torch.nn.init.normal_(model.net.head.weight, std=0.3)
+    checkpoint.save(model, folder)
+    return folder
+
+
+def test_a_flame_model_writes_its_coefficients(toktalk, flame, tmp_path):
+    wavs = [recording(tmp_path / "a.wav", 1.01, 44_100, 2), recording(tmp_path / "b.wav", 0.3)]
+    done = toktalk(*wavs, tmp_path / "gone.wav", "-o", tmp_path / "faces", "--to", "npz", "--preset", flame)
+    assert done.exit_code == 1 and "gone.wav" in done.output and "1 of 3" in done.output, done.output
+    with np.load(tmp_path / "faces" / "a.npz", allow_pickle=False) as face:
+        assert face["expression"].shape == (51, 50) and face["jaw"].shape == face["neck"].shape == (51, 3)
+        assert face["fps"] == 50 and face["audio_rate"] == 44_100 and face["audio"].shape == (44_541,)
+        assert face["expression"].std() > 0.1 and face["expression"].min() < 0 and face["jaw"].dtype == np.float32
+    again = toktalk(wavs[0], "-o", tmp_path / "again.npz", "--preset", flame)
+    assert again.exit_code == 0 and "51 frames" in " ".join(again.output.split()), again.output
+    with np.load(tmp_path / "again.npz") as two, np.load(tmp_path / "faces" / "a.npz") as one:
+        assert all(np.array_equal(one[name], two[name]) for name in one)
+
+
+def test_what_cannot_show_a_flame_face_says_what_can(toktalk, flame, tmp_path):
+    wav = recording(tmp_path / "in.wav", 0.2)
+    for words, reason in (
+        (["-o", tmp_path / "out.csv"], "makes flame-50 faces, which csv does not hold: take .npz"),
+        (["-o", tmp_path / "out.npz", "--style", "warm"], "--style is for ARKit faces"),
+    ):
+        done = toktalk(wav, *words, "--preset", flame)
+        assert done.exit_code == 1 and reason in " ".join(done.output.split()), done.output
+    with pytest.raises(ValueError, match="live faces are ARKit's.*flame-50: `toktalk render SOUND -o FACE.npz"):
+        session.Session.load(str(flame))
 
 
 def test_a_bad_style_is_named_with_the_reason(toktalk, tmp_path):

@@ -5,7 +5,7 @@ import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from toktalk_node.face.animation import Avatar
     from toktalk_node.speech.files import FileSource
     from toktalk_node.stream import Session
+    from toktalk_node.stream.flame import FlameSpeaker
 
 FORMATS: dict[str, str] = {
     "csv": "Live Link Face",
@@ -70,7 +71,6 @@ def render(
 
     from toktalk_node.face.video import VideoError
     from toktalk_node.motion.checkpoint import CheckpointError
-    from toktalk_node.stream import Session
     from toktalk_node.tokens.files import TokenizerError
 
     console = Console(stderr=True, highlight=False)
@@ -82,9 +82,8 @@ def render(
     try:
         jobs = plan(inputs, output, to)
         look = Look(size, _prepared(jobs, avatar, say))
-        session = Session.load(
-            preset, seed=seed, steps=steps, schedule=schedule, style=style, device=device, adapter=adapter
-        )
+        settings = {"steps": steps, "schedule": schedule, "device": device, "adapter": adapter}
+        session = _speaker(preset, jobs[0][1].suffix[1:], seed, style, settings)
         folder = jobs[0][1].parent
         folder.mkdir(parents=True, exist_ok=True)
         if not os.access(folder, os.W_OK):
@@ -158,6 +157,26 @@ def _prepared(jobs: list[tuple[Path, Path]], avatar: Path | None, say: Callable[
     return loaded
 
 
+def _speaker(preset: str, kind: str, seed: int, style: str, settings: dict[str, Any]) -> "Session | FlameSpeaker":
+    """What speaks with the model's face, ARKit's or FLAME's; raises ValueError where files of `kind` cannot hold it."""
+    from toktalk_node.face.space import ARKIT
+    from toktalk_node.stream.clips import chosen_style
+    from toktalk_node.stream.flame import FlameSpeaker
+    from toktalk_node.stream.session import Session, load_model
+
+    decoder, tokenizer, styles = load_model(preset, **settings)
+    space = decoder.model.config.space
+    if space is ARKIT:
+        session = Session(decoder, tokenizer, seed=seed, styles=styles)
+        session.set_style(chosen_style(session, style))
+        return session
+    if kind != "npz":
+        raise ValueError(f"{preset} makes {space.name} faces, which {kind} does not hold: take .npz (--format npz)")
+    if style:
+        raise ValueError(f"--style is for ARKit faces; {preset} makes {space.name} faces")
+    return FlameSpeaker(decoder, tokenizer, seed)
+
+
 def face(
     session: "Session", source: "FileSource", advance: Callable[[float], None], keep: Callable[["np.ndarray"], object]
 ) -> "np.ndarray":
@@ -178,17 +197,28 @@ def face(
 
 
 def _one(
-    session: "Session", path: Path, target: Path, look: Look, start: Callable[[float], Callable[[float], None]]
+    session: "Session | FlameSpeaker",
+    path: Path,
+    target: Path,
+    look: Look,
+    start: Callable[[float], Callable[[float], None]],
 ) -> tuple[int, float, str]:
     """Render one recording; its frames, seconds and warning."""
+    import numpy as np
     import soundfile
 
     from toktalk_node.face import animation, livelink
     from toktalk_node.speech.files import FileSource
+    from toktalk_node.stream import flame
 
     source = FileSource(path, block=0.1)
     kind = target.suffix[1:]
     try:
+        if isinstance(session, flame.FlameSpeaker):
+            samples = np.concatenate([chunk.samples for chunk in source])
+            motion = session.face(samples, source.rate)
+            frames = flame.write(target, motion, session.fps, samples, source.rate)
+            return frames, frames / session.fps, source.warning
         if kind not in _SOUNDING:
             motion = face(session, source, start(source.duration), lambda samples: None)
             if look.avatar is None:

@@ -18,7 +18,6 @@ from toktalk_node.motion.decoder import DecodeSettings, MotionDecoder
 from toktalk_node.motion.model import MotionModel
 from toktalk_node.motion.solver import Schedule
 from toktalk_node.motion.style import Style
-from toktalk_node.speech.resample import resample
 from toktalk_node.tokens.frontend import SAMPLE_RATE
 
 STREAMS = 64
@@ -154,10 +153,7 @@ def adapted_conditions(folder: Path, shipped: Path) -> Callable[[MotionCase], Te
 
     def conditions(case: MotionCase) -> Tensor:
         if case.id not in made:
-            ids, stream = tokenizer.stream(), tokenizer.conditions()
-            samples = resample(case.samples, SAMPLE_RATE, tokenizer.sample_rate)
-            tokens = np.concatenate([ids.push(samples), ids.finish()])
-            frames = np.concatenate([stream.push(tokens), stream.finish()])
+            frames = adapted.conditions(tokenizer, case.samples, SAMPLE_RATE)
             made[case.id] = torch.from_numpy(frames)[: len(case.condition)]
         return made[case.id]
 

@@ -18,6 +18,7 @@ import torch
 from torch import Tensor
 
 from toktalk_node.motion.adapter import Adapter, AdapterConfig, AdapterStream
+from toktalk_node.speech.resample import resample
 from toktalk_node.tokens import files, spaces
 from toktalk_node.tokens.base import Tokenizer, TokenStream
 
@@ -118,6 +119,14 @@ def condition_space(tokenizer: Tokenizer) -> ConditionSpace:
 def condition_stream(tokenizer: Tokenizer) -> ConditionStream:
     """A new stream from a tokenizer's ids to the motion model's conditions."""
     return tokenizer.conditions() if isinstance(tokenizer, AdaptedTokenizer) else DirectConditions(tokenizer)
+
+
+def conditions(tokenizer: Tokenizer, samples: np.ndarray, rate: int) -> np.ndarray:
+    """The motion model's conditions float32 [m, E] of a whole recording [n] at `rate` Hz."""
+    stream, conditioned = tokenizer.stream(), condition_stream(tokenizer)
+    heard = samples if rate == tokenizer.sample_rate else resample(samples, rate, tokenizer.sample_rate)
+    tokens = np.concatenate([stream.push(heard), stream.finish()])
+    return np.concatenate([conditioned.push(tokens), conditioned.finish()])
 
 
 def config_json(config: AdapterConfig, training: dict[str, Any]) -> str:

@@ -94,6 +94,50 @@ class Interruption:
     had come to rest by itself."""
 
 
+def load_model(
+    preset: str,
+    *,
+    chunk: float | None = None,
+    steps: int | None = None,
+    guidance: float | None = None,
+    schedule: "Schedule | None" = None,
+    device: str = "cpu",
+    adapter: Path | str | None = None,
+    weights: Path | str | None = None,
+) -> "tuple[MotionDecoder, Tokenizer, dict[str, Style]]":
+    """The decoder of a motion model of any face, the tokenizer before it, and its named styles: see `Session.load`."""
+    from dataclasses import replace
+
+    from toktalk_node.motion import checkpoint
+    from toktalk_node.motion.decoder import DecodeSettings, MotionDecoder
+    from toktalk_node.stream import adapted
+    from toktalk_node.tokens import phonetic
+
+    folder = Path(weights) if weights else WEIGHTS
+    tokenizer = adapted.load(adapter, shipped=folder) if adapter else phonetic.load(folder / phonetic.SPACE)
+    trained = folder / preset
+    if not trained.is_dir() and Path(preset).is_dir():
+        trained = Path(preset)
+    model = checkpoint.load(trained, device)
+    frames = None if chunk is None else 2 * round(chunk * model.config.fps / 2)
+    wanted = {"chunk": frames, "steps": steps, "guidance": guidance, "schedule": schedule}
+    changes = {name: value for name, value in wanted.items() if value is not None}
+    decoder = MotionDecoder(model, replace(DecodeSettings.of(model.config), **changes))
+    return decoder, tokenizer, checkpoint.load_styles(trained, model.config, device)
+
+
+def check_spaces(decoder: "MotionDecoder", tokenizer: "Tokenizer") -> None:
+    """Raise ValueError unless the motion model was trained on what the tokenizer gives."""
+    config, space = decoder.model.config, condition_space(tokenizer)
+    if (config.token_space, config.condition_width) != (space.name, space.width):
+        raise ValueError(
+            f"the motion model was trained on tokens of space {config.token_space!r}, width "
+            f"{config.condition_width}; the tokenizer makes {space.name!r}, width {space.width}"
+        )
+    if config.fps != space.rate:
+        raise ValueError(f"the motion model runs at {config.fps} Hz, its conditions come at {space.rate} Hz")
+
+
 class Session:
     """One stream. Sessions may share a decoder and a tokenizer, which hold no stream's state.
 
@@ -119,15 +163,11 @@ class Session:
 
         config = decoder.model.config
         if config.space is not ARKIT:
-            raise ValueError(f"a session shows ARKit faces; this motion model's are {config.face}: decode() runs it")
-        space = condition_space(tokenizer)
-        if (config.token_space, config.condition_width) != (space.name, space.width):
             raise ValueError(
-                f"the motion model was trained on tokens of space {config.token_space!r}, width "
-                f"{config.condition_width}; the tokenizer makes {space.name!r}, width {space.width}"
+                f"live faces are ARKit's, but this motion model makes {config.face}: `toktalk render SOUND -o FACE.npz "
+                "--preset FOLDER` writes its coefficients"
             )
-        if config.fps != space.rate:
-            raise ValueError(f"the motion model runs at {config.fps} Hz, its conditions come at {space.rate} Hz")
+        check_spaces(decoder, tokenizer)
         self.decoder, self.tokenizer = decoder, tokenizer
         self.stats = SessionStats()
         self.styles: Mapping[str, Style] = styles or {}
@@ -159,25 +199,18 @@ class Session:
         sound or the tokens of the space that it adapts. Raises CheckpointError or TokenizerError, naming the command
         that makes the weights, where they are missing; ValueError for an unknown style or another setting.
         """
-        from dataclasses import replace
-
-        from toktalk_node.motion import checkpoint
-        from toktalk_node.motion.decoder import DecodeSettings, MotionDecoder
-        from toktalk_node.stream import adapted
         from toktalk_node.stream.clips import chosen_style
-        from toktalk_node.tokens import phonetic
 
-        folder = Path(weights) if weights else WEIGHTS
-        tokenizer = adapted.load(adapter, shipped=folder) if adapter else phonetic.load(folder / phonetic.SPACE)
-        trained = folder / preset
-        if not trained.is_dir() and Path(preset).is_dir():
-            trained = Path(preset)
-        model = checkpoint.load(trained, device)
-        frames = None if chunk is None else 2 * round(chunk * model.config.fps / 2)
-        wanted = {"chunk": frames, "steps": steps, "guidance": guidance, "schedule": schedule}
-        changes = {name: value for name, value in wanted.items() if value is not None}
-        decoder = MotionDecoder(model, replace(DecodeSettings.of(model.config), **changes))
-        styles = checkpoint.load_styles(trained, model.config, device)
+        decoder, tokenizer, styles = load_model(
+            preset,
+            chunk=chunk,
+            steps=steps,
+            guidance=guidance,
+            schedule=schedule,
+            device=device,
+            adapter=adapter,
+            weights=weights,
+        )
         session = cls(decoder, tokenizer, seed=seed, styles=styles)
         session.set_style(chosen_style(session, style))
         return session
