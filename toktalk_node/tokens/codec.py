@@ -7,9 +7,9 @@
     sound ◄── source and filter ◄── pitch, envelope, noisiness ── transformer, causal convolutions
 
 As in Mimi, encoder and decoder are causal, a token is 80 ms, and the first codebook is taught what is said by a model
-that knows speech; here that is the tokenizer `phonetic`. The rate is Mimi's: what a face needs of 80 ms is in the sum
-of eight codes, of which the adapter (`motion/adapter.py`) makes four embeddings of 20 ms. A token waits for nothing
-after its own interval.
+that knows speech; here that is the tokenizer `phonetic`, which also teaches the sum of the eight codes, for ten bits
+are few for the visemes of 80 ms. Of that sum the adapter (`motion/adapter.py`) makes four embeddings of 20 ms. A token
+waits for nothing after its own interval; what it is taught is the interval before, as its teacher hears 76 ms ahead.
 """
 
 import json
@@ -37,7 +37,7 @@ FRAMES_PER_TOKEN = 8
 SAMPLES = FRAMES_PER_TOKEN * HOP
 """Samples per token."""
 TAUGHT = 4
-"""Rows of phone probabilities, 20 ms each, that the semantic codebook of a token is taught."""
+"""Rows of phone probabilities, 20 ms each, that a token is taught: those of the interval before its own."""
 
 
 @dataclass(frozen=True)

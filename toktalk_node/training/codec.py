@@ -3,8 +3,10 @@
     toktalk train codec --data data/corpus --out runs/codec --minutes 15
 
 The loss, all of it on windows of 1.3 s: mel energies of the envelope (L1), magnitudes of the sound at three
-resolutions (Yamamoto et al. 2020, Parallel WaveGAN), pitch, commitment, and the cross entropy between the phone
-probabilities of the tokenizer `phonetic` and those read off the semantic codebook.
+resolutions (Yamamoto et al. 2020, Parallel WaveGAN), pitch, commitment, and two cross entropies between the phone
+probabilities of the tokenizer `phonetic` and those read off the semantic codebook, and off the sum of all codes: what
+one codebook of 12.5 Hz cannot say of phones, the others add. The teacher hears 76 ms beyond the frame that it judges,
+so a token is taught the interval before its own: all that the teacher heard, the token has heard too.
 """
 
 import math
@@ -78,7 +80,10 @@ def pitch(samples: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 @dataclass(frozen=True)
 class Spoken:
-    """One utterance: `samples` int16 [1280 n] of n tokens, `log_pitch` and `voiced` [8 n], `taught` [n, 4, 40]."""
+    """One utterance: `samples` int16 [1280 n] of n tokens, `log_pitch` and `voiced` [8 n], `taught` [n, 4, 40].
+
+    `taught` of a token are the phones of the interval before it; of the first, those of the utterance's first frame.
+    """
 
     samples: np.ndarray
     log_pitch: np.ndarray
@@ -110,17 +115,19 @@ def spoken(
 def _spoken(samples: np.ndarray, rows: np.ndarray) -> Spoken:
     tokens = len(samples) // SAMPLES
     log_pitch, voiced = pitch(np.concatenate([np.zeros(OVERLAP, np.float32), samples]))
-    taught = rows[: FRAMES_PER_TOKEN * tokens].reshape(tokens, TAUGHT, FRAMES_PER_TOKEN // TAUGHT, len(PHONES))
+    rows = np.concatenate([np.repeat(rows[:1], FRAMES_PER_TOKEN, axis=0), rows])[: FRAMES_PER_TOKEN * tokens]
+    taught = rows.reshape(tokens, TAUGHT, FRAMES_PER_TOKEN // TAUGHT, len(PHONES))
     return Spoken((samples * 32767).astype(np.int16), log_pitch, voiced, taught.mean(axis=2).astype(np.float16))
 
 
 class Taught(nn.Module):
-    """The codec, and the layer that reads phones off its semantic codebook in training."""
+    """The codec, and the layers that in training read phones off its semantic codebook, and off all of its codes."""
 
     def __init__(self, model: CodecModel) -> None:
         super().__init__()
         self.model = model
-        self.phones = nn.Linear(model.config.width, TAUGHT * len(PHONES))
+        self.of_first = nn.Linear(model.config.width, TAUGHT * len(PHONES))
+        self.of_all = nn.Linear(model.config.width, TAUGHT * len(PHONES))
 
 
 def codec_loss(
@@ -150,7 +157,7 @@ def codec_loss(
         with torch.autocast("cpu", torch.bfloat16, enabled=bf16):
             quantized = model.quantize(model.encode(mel), torch.from_numpy(rng.random(batch) < 0.5))
             frames = model.decode(quantized.latents)
-            said = taught.phones(quantized.semantic).float()
+            said = torch.stack([taught.of_first(quantized.semantic), taught.of_all(quantized.latents)]).float()
         said = said.unflatten(-1, (TAUGHT, -1)).log_softmax(dim=-1)
         semantic = -(probabilities.float() * said).sum(dim=-1).mean()
         envelope = ((frames.envelope - mel).abs() / model.mel_std).mean()
@@ -163,7 +170,7 @@ def codec_loss(
         sound = overlap_add(shape(pulse, noise, frames.envelope, frames.noisiness))
         inside = slice(OVERLAP, -OVERLAP)
         heard = spectral_loss(sound[:, inside], samples[:, inside])
-        return 2 * envelope + heard + tuned + 0.5 * semantic + quantized.loss
+        return 2 * envelope + heard + tuned + 2 * semantic + quantized.loss
 
     return loss
 
