@@ -4,7 +4,9 @@
     python examples/agents/livekit_face.py          # then open http://127.0.0.1:8765/
 
 In a room, `await session.start(agent=..., room=ctx.room)` comes first, then
-`session.output.audio = FaceAudioOutput(next_in_chain=session.output.audio)`: the room plays, the face follows it.
+`session.output.audio = face = FaceAudioOutput(next_in_chain=session.output.audio)` and
+`session.output.transcription = FaceTextOutput(face, next_in_chain=session.output.transcription)`: the room plays and
+shows the words, the face follows it.
 """
 
 import asyncio
@@ -12,7 +14,7 @@ import asyncio
 from espeak_livekit import EspeakTTS
 from livekit.agents import Agent, AgentSession
 
-from toktalk_node.agents.livekit import FaceAudioOutput
+from toktalk_node.agents.livekit import FaceAudioOutput, FaceTextOutput
 from toktalk_node.bridge.server import Bridge
 from toktalk_node.bridge.web import WebViewer
 
@@ -24,6 +26,7 @@ async def main() -> None:
         await face.start()
         session = AgentSession(tts=EspeakTTS())
         session.output.audio = face
+        session.output.transcription = FaceTextOutput(face)
         await session.start(agent=Agent(instructions="Say what is typed."))
         try:
             while True:
