@@ -34,9 +34,12 @@ PARAMETERS = (
     Parameter("adapter", "", "Folder of the adapter of another token space, whose tokens the node then takes."),
     Parameter("chunk", 0.0, "Seconds of motion that are decoded at once; 0 takes the preset's own.", 0.0, 2.0),
     Parameter("steps", 0, "Solver steps for each chunk; 0 takes the preset's own.", 0, 100),
+    Parameter("schedule", "", "Spacing of the solver's times: cosine or uniform; empty takes the preset's own.",
+              choices=("", "cosine", "uniform")),
     Parameter("guidance", -1.0, "Strength of classifier-free guidance; -1 takes the preset's own.", -1.0, 10.0),
-    Parameter("style", "", "Speaking style: a name, a blend (warm=0.7, happiness=0.3), or the path of a clip, a Live "
-              "Link Face CSV whose style is taken; empty: the model's own. May change while the face speaks."),
+    Parameter("style", "", "Speaking style: a name, a blend (warm=0.7, happiness=0.3), or the path of a clip "
+              "whose style is taken, a Live Link Face CSV or an NPZ of `toktalk render`; empty: the model's own. May "
+              "change while the face speaks."),
     Parameter("strength_upper", 1.0, "How far brows, cheeks, nose and head go from rest; may change while it speaks.",
               0.0, 2.0),
     Parameter("strength_lower", 1.0, "How far mouth, jaw and tongue go from rest; may change while it speaks.",
@@ -103,6 +106,7 @@ class ToktalkNode(StreamNode):
             seed=self.value("seed"),
             chunk=self.value("chunk") or None,
             steps=self.value("steps") or None,
+            schedule=self.value("schedule") or None,
             guidance=None if self.value("guidance") < 0 else self.value("guidance"),
             device=self.value("device"),
             adapter=self.value("adapter") or None,

@@ -178,7 +178,7 @@ class Session:
     @classmethod
     def load(
         cls,
-        preset: str = "mini",
+        preset: str = LIVE_PRESET,
         *,
         seed: int = 0,
         chunk: float | None = None,
