@@ -2,12 +2,16 @@
 
 import numpy as np
 import pytest
+import soundfile
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from typer.testing import CliRunner
 
+from toktalk_node.commands.train import train
+from toktalk_node.corpus.dataset import Utterance
 from toktalk_node.evaluation.alarms import SIGNALS
 from toktalk_node.speech import vad
-from toktalk_node.speech.phones import SILENCE
+from toktalk_node.speech.phones import SILENCE, Phone
 from toktalk_node.speech.resample import resample
 from toktalk_node.speech.vad import FPS, RATE, VoiceGate, voice_activity
 from toktalk_node.stream.session import WEIGHTS
@@ -159,3 +163,21 @@ def test_missing_or_foreign_weights_name_the_command(tmp_path):
     (tmp_path / "bad.safetensors").write_bytes(b"nothing")
     with pytest.raises(vad.VadError, match="cannot be read"):
         VoiceGate(tmp_path / "bad.safetensors")
+
+
+def test_training_makes_a_gate_and_names_a_recording_that_cannot_be_read(tmp_path, caplog):
+    phones = (Phone("SIL", 0.0, 0.2), Phone("AA", 0.2, 2.0))
+    for name in ("good", "damaged"):
+        soundfile.write(tmp_path / f"{name}.flac", 0.1 * np.sin(np.arange(2 * RATE) * 0.05), RATE)
+        line = Utterance(name, "x", "x", "en", "train", "ah", f"{name}.flac", 2.0, phones, 3).to_json()
+        with (tmp_path / "manifest.jsonl").open("a") as manifest:
+            manifest.write(line + "\n")
+    (tmp_path / "damaged.flac").write_bytes(b"no sound")
+    soundfile.write(tmp_path / f"music-{vad.VERSION}.flac", np.zeros(15 * RATE), RATE)
+    arguments = ["vad", "--corpus", str(tmp_path), "--out", str(tmp_path / "gate"), "--examples", "64", "--steps", "2"]
+    made = CliRunner().invoke(train, arguments)
+    assert made.exit_code == 0, made.output
+    assert "damaged.flac" in caplog.text and "good.flac" not in caplog.text
+    assert len(VoiceGate(tmp_path / "gate").push(np.zeros(RATE))) > 40
+    nothing = CliRunner().invoke(train, ["vad", "--corpus", str(tmp_path / "none"), "--out", str(tmp_path / "gate")])
+    assert nothing.exit_code == 1 and "toktalk corpus build" in nothing.output

@@ -117,7 +117,7 @@ def test_training_makes_the_copy_sound_like_the_original():
     for seed in range(6):
         samples = np.resize(voice(2, seed), 25 * SAMPLES)
         track, voiced = pitch(np.pad(samples, (OVERLAP, 0)))
-        taught = np.zeros((25, 4, 40), np.float16)
+        taught = np.zeros((25, 4, 43), np.float16)
         loud = np.abs(samples).reshape(25, 4, -1).mean(axis=2) > 0.03
         taught[..., 0], taught[..., 1] = ~loud, loud
         data.append(Spoken((samples * 32767).astype(np.int16), track, voiced, taught))
@@ -135,10 +135,10 @@ def test_training_makes_the_copy_sound_like_the_original():
 
 
 def test_the_command_makes_a_codec_from_a_corpus(tmp_path: Path):
-    phones = (Phone("SIL", 0.0, 0.2), Phone("AA", 0.2, 1.6))
+    phones = (Phone("SIL", 0.0, 0.2), Phone("AA", 0.2, 2.1))
     for name, split in (("a", "train"), ("b", "valid")):
-        soundfile.write(tmp_path / f"{name}.flac", voice(1.6, ord(name)), SAMPLE_RATE)
-        line = Utterance(name, "x", "x", "en", split, "ah", f"{name}.flac", 1.6, phones, 3).to_json()
+        soundfile.write(tmp_path / f"{name}.flac", voice(2.1, ord(name)), SAMPLE_RATE)
+        line = Utterance(name, "x", "x", "en", split, "ah", f"{name}.flac", 2.1, phones, 3).to_json()
         with (tmp_path / "manifest.jsonl").open("a") as manifest:
             manifest.write(line + "\n")
     app, out = Typer(), tmp_path / "codec"

@@ -26,13 +26,13 @@ from toktalk_node.training.adapter import AdapterTrainer, AdapterTraining
 from toktalk_node.training.adapter_pairs import (
     Pair,
     Pairs,
-    embeddings,
     make_pairs,
-    phonetic_embeddings,
     read_pairs,
+    streamed,
     write_pairs,
 )
 from toktalk_node.training.codec import save_codec
+from toktalk_node.training.posteriors import embeddings
 from toktalk_node.training.shards import DataError
 from toktalk_node.training.trainer import Progress, train
 
@@ -248,6 +248,6 @@ def test_pairs_of_a_corpus_have_motion_of_the_same_length(tmp_path: Path):
     assert pairs.has_motion and len(item.base) == len(item.motion) == 4 * len(item.source)
     assert item.motion[:, INDEX["jawOpen"]].max() > 0.2
     samples = (0.1 * rng.standard_normal(9_000)).astype(np.float32)
-    (together,) = phonetic_embeddings(base.model, [samples])
-    alone = embeddings(base, samples)
+    (together,) = embeddings(base.model, [samples])
+    alone = streamed(base, samples)
     assert together.shape == alone.shape and np.isclose(together, alone, atol=1e-4).all(axis=1).mean() > 0.9

@@ -18,7 +18,8 @@ from toktalk_node.face.arkit import INDEX, MOTION_WIDTH
 from toktalk_node.motion.checkpoint import read_about
 from toktalk_node.stream.session import WEIGHTS, Session
 from toktalk_node.tokens import phonetic
-from toktalk_node.training.captures import cut_at_pauses, embeddings, prepare_recordings, resting_face
+from toktalk_node.training.captures import cut_at_pauses, prepare_recordings, resting_face
+from toktalk_node.training.posteriors import embeddings
 from toktalk_node.training.shards import DataError, read_shards
 
 REST_JAW = 0.07

@@ -123,23 +123,12 @@ def vad(
     seed: Annotated[int, typer.Option(help="Seed of weights, sounds and noise.")] = 0,
 ) -> None:
     """Train the voice-activity gate: speech in noise and over music against other sounds (music needs FluidSynth)."""
-    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
-
+    from toktalk_node.commands.progress import failing_clearly, stages
     from toktalk_node.speech.vad import WEIGHTS
-    from toktalk_node.training import vad as training
+    from toktalk_node.training.vad import train as train_gate
 
-    columns = (BarColumn(), TextColumn("{task.percentage:.0f}%"), TimeElapsedColumn(), TextColumn("{task.description}"))
-    with Progress(*columns) as bar:
-        tasks = {"examples": bar.add_task("examples"), "steps": bar.add_task("steps")}
-
-        def report(now: training.Progress) -> None:
-            loss = f" loss {now.loss:.4f}" if now.loss == now.loss else ""
-            bar.update(tasks[now.stage], completed=now.done, total=now.total, description=now.stage + loss)
-
-        try:
-            training.train(corpus, out or WEIGHTS, examples=examples, steps=steps, seed=seed, report=report)
-        except (ValueError, RuntimeError) as error:
-            raise typer.BadParameter(str(error)) from error
+    with failing_clearly(), stages() as say:
+        train_gate(corpus, out or WEIGHTS, examples=examples, steps=steps, seed=seed, say=say)
     typer.echo(f"weights in {out or WEIGHTS}")
 
 

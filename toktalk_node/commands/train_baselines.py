@@ -129,9 +129,8 @@ def shortcut(
     """Train the few-step student of a motion model: one to four solver steps, and no second pass for guidance."""
     from toktalk_node.commands.progress import failing_clearly, left_out
     from toktalk_node.motion import checkpoint
-    from toktalk_node.training.motion import TrainingConfig
     from toktalk_node.training.shards import read_shards
-    from toktalk_node.training.shortcut import ShortcutTrainer
+    from toktalk_node.training.shortcut import ShortcutTrainer, shortcut_training
 
     settings = _settings(
         data, device, threads, batch, minutes=minutes, steps=steps, learning_rate=learning_rate, seed=seed
@@ -140,5 +139,5 @@ def shortcut(
         shards, model = read_shards(data, left_out), checkpoint.load(base)
         if styles := checkpoint.load_styles(base, model.config):
             checkpoint.save_styles(out, styles)
-        config = TrainingConfig(**settings, base=str(base))
+        config = shortcut_training(**settings, base=str(base))
         _run(ShortcutTrainer(shards, model, config, device, live_steps), out, resume)

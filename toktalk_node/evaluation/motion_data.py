@@ -11,7 +11,6 @@ from pathlib import Path
 from zlib import crc32
 
 import numpy as np
-import torch
 from torch import Tensor
 
 from toktalk_node.corpus.dataset import Utterance, load_audio, read_manifest, readable
@@ -21,11 +20,10 @@ from toktalk_node.evaluation.data import spread
 from toktalk_node.speech.phones import Phone
 from toktalk_node.tokens.networks import FRAMES_PER_TOKEN
 from toktalk_node.tokens.phonetic import PhoneticTokenizer
-from toktalk_node.training.posteriors import LEAD, Heard, hear, in_batches, posteriors
+from toktalk_node.training.posteriors import BATCH, Heard, embedded, hear, in_batches, posteriors
 
 FPS = 50
 REFERENCE_SECONDS = 5.0
-BATCH = 12
 _VOICED = 0.6
 
 
@@ -101,14 +99,11 @@ def test_cases(
     for batch in in_batches([u.duration for u in chosen], BATCH):
         for index, posterior in zip(batch, posteriors(model, [hearing(chosen[i]) for i in batch]), strict=True):
             utterance, actor = chosen[index], cast[index % len(cast)]
-            prosody = _prosody(hearing(utterance))
-            voice = Voice.of(prosody)
+            voice = Voice.of(hearing(utterance).prosody)
             other = _another(everyone, utterance)
             style, seed = actor_style(actor), crc32(utterance.id.encode())
-            reference = _performed(list(other.phones), Voice.of(_prosody(hearing(other))), seed + 1, style)
-            with torch.no_grad():
-                inputs = model.autoencoder.inputs(torch.from_numpy(posterior), torch.from_numpy(prosody))
-                condition = model.autoencoder.embed(model.autoencoder.encode(inputs))
+            reference = _performed(list(other.phones), Voice.of(hearing(other).prosody), seed + 1, style)
+            condition = embedded(model, hearing(utterance), posterior)
             cases[index] = MotionCase(
                 id=utterance.id,
                 actor=actor,
@@ -132,8 +127,3 @@ def _another(everyone: Sequence[Utterance], utterance: Utterance) -> Utterance:
     if not others:
         raise ValueError(f"{utterance.id} is the only utterance: a reference clip needs another one")
     return others[crc32(f"reference of {utterance.id}".encode()) % len(others)]
-
-
-def _prosody(heard: Heard) -> np.ndarray:
-    """Prosody float32 [2 · tokens, 3] on the rows of the posteriors: row r is frame r − 1 of the sound."""
-    return heard.features[LEAD - 1 : LEAD - 1 + FRAMES_PER_TOKEN * heard.tokens, -3:].astype(np.float32)

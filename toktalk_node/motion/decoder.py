@@ -60,6 +60,11 @@ class DecodeSettings:
         shared = {f.name for f in fields(cls)} & {f.name for f in fields(config)}
         return cls(**{name: getattr(config, name) for name in shared})
 
+    def deviation(self, config: MotionConfig) -> np.ndarray:
+        """Deviation float32 [M] of the noise in each channel of the model's face."""
+        moved = config.space.moved_by_speech()
+        return np.float32([self.speech_temperature if speaks else self.temperature for speaks in moved])
+
 
 @dataclass(frozen=True)
 class DecoderState:
@@ -89,9 +94,7 @@ class MotionDecoder:
             raise ValueError(
                 f"overlap {self.settings.overlap} must be at least the model's look-ahead {model.config.look_ahead}"
             )
-        s = self.settings
-        moved = model.config.space.moved_by_speech()
-        self._deviation = np.float32([s.speech_temperature if speaks else s.temperature for speaks in moved])
+        self._deviation = self.settings.deviation(model.config)
 
     @torch.no_grad()
     def start(self, seed: int = 0, style: Style | None = None) -> DecoderState:

@@ -3,7 +3,7 @@
 A shortcut model (Frans, Hafner, Levine & Abbeel 2024, 'One Step Diffusion via Shortcut Models') learns s(x_t, t, d),
 the mean velocity over [t, t + d]. With d near 0 it is the velocity of flow matching; for larger steps it is taught to
 agree with itself: one step is worth the two halves of it, taken by an average of its own weights. So it is fine-tuned
-from a trained network with forward passes for targets, and one set of weights does for any number of steps.
+from a trained network with forward passes for targets.
 
 Two methods with the same end were left. Consistency models (Song et al. 2023) map every point of the path to its end;
 several steps then need fresh noise between them, so that Euler's method, the inpainting of known frames and the
@@ -12,9 +12,11 @@ from its derivative along the path, which asks for forward-mode differentiation 
 of training; halving the step asks for two more forward passes, and runs wherever the base model does.
 
 Our changes: steps are those of the solver's cosine schedule, whose halves differ in length, so the target is the mean
-of both velocities weighted by it. The finest halves are the frozen base's own velocity, *with* guidance: nothing that
-is learnt is noisy, styles stay those of the base, and the student needs no second, unconditional pass, so that n steps
-cost n forward passes.
+of both velocities weighted by it. The halves of every n but 1 are the frozen base's own velocity, *with* guidance, as
+in the first round of progressive distillation (Salimans & Ho 2022): what two steps learn are the base's four, not what
+another student has made of them; styles stay those of the base; and the student needs no second, unconditional pass,
+so that n steps cost n forward passes. It learns on the noise that a live stream starts from, which `DecodeSettings`
+makes smaller where speech moves the face: a student is only as good as the points that it has been at.
 """
 
 from collections.abc import Callable
@@ -27,8 +29,8 @@ from torch import Tensor, nn
 from toktalk_node.motion.flow import cosine_time
 from toktalk_node.motion.model import MotionModel
 
-COUNTS: tuple[int, ...] = (1, 2, 3, 4, 6, 8)
-"""Numbers of steps n that a student is taught, evenly; of the largest, the halves are the base's own velocity."""
+COUNTS: tuple[int, ...] = (1, 2, 3, 4)
+"""Numbers of steps n that a student is taught, evenly. A single step learns of the student's own two."""
 
 
 class Step(NamedTuple):
@@ -38,7 +40,7 @@ class Step(NamedTuple):
     middle: Tensor
     end: Tensor
     halves_are_base: Tensor
-    """Whether the halves are too short for a student of their own."""
+    """Whether the base takes the halves, and not the student."""
 
 
 def student_of(base: MotionModel, steps: int = 2) -> MotionModel:
@@ -62,7 +64,7 @@ def steps_at(draw: Tensor) -> Step:
     n = torch.tensor(COUNTS, device=draw.device)[place.long().clamp_max(len(COUNTS) - 1)]
     k = ((place - place.floor()) * n).floor()
     begin, middle, end = (cosine_time((k + share) / n) for share in (0.0, 0.5, 1.0))
-    return Step(begin, middle, end, 2 * n > max(COUNTS))
+    return Step(begin, middle, end, n > 1)
 
 
 def two_halves(
@@ -75,8 +77,9 @@ def two_halves(
 ) -> Tensor:
     """The mean velocity over a step [batch, frames, M] of the two halves of it: what one step is taught to be worth.
 
-    velocity: v(x, t [batch], length [batch]); x: the point of the path at the step's beginning; known: motion
-    [batch, frames, M], put back on its straight path from `noise` where `mask` [batch, frames, 1] is 1.
+    velocity: v(x, t [batch], length [batch]), of length 0 where the base is asked; x: the point of the path at the
+    step's beginning; known: motion [batch, frames, M], put back on its straight path from `noise` where `mask`
+    [batch, frames, 1] is 1.
     """
     first, second = (t.view(-1, 1, 1) for t in (step.middle - step.begin, step.end - step.middle))
     long = ~step.halves_are_base

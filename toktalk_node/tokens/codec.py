@@ -46,11 +46,11 @@ class CodecConfig:
 
     channels: tuple[int, int, int, int] = (96, 144, 192, 224)
     """Width at 100, 50, 25 and 12.5 Hz."""
-    layers: int = 2
+    layers: int = 4
     """Transformer layers of the encoder, and of the decoder."""
     heads: int = 4
     """Attention heads."""
-    context: int = 16
+    context: int = 32
     """Tokens that each layer looks back."""
     codebooks: int = 8
     """Ids per token: one semantic, the others acoustic."""

@@ -28,11 +28,10 @@ from toktalk_node.speech.files import read_audio
 from toktalk_node.speech.resample import resample
 from toktalk_node.tokens.base import Tokenizer
 from toktalk_node.tokens.codec_sound import HOP, OVERLAP
-from toktalk_node.tokens.frontend import PROSODY
-from toktalk_node.tokens.phonetic import PhoneticModel, PhoneticTokenizer
+from toktalk_node.tokens.phonetic import PhoneticTokenizer
 from toktalk_node.training.codec import pitch
-from toktalk_node.training.posteriors import LEAD, hear, in_batches, posteriors
-from toktalk_node.training.prepare import BATCH, Say, chosen
+from toktalk_node.training.posteriors import BATCH, embeddings
+from toktalk_node.training.prepare import Say, chosen
 from toktalk_node.training.shards import DataError
 
 LOGGER = logging.getLogger(__name__)
@@ -93,25 +92,11 @@ class Sound:
     motion: np.ndarray | None
 
 
-def embeddings(tokenizer: Tokenizer, samples: np.ndarray) -> np.ndarray:
+def streamed(tokenizer: Tokenizer, samples: np.ndarray) -> np.ndarray:
     """Embeddings float32 [n, width] of samples at 16 kHz, by the tokenizer's stream."""
     stream = tokenizer.stream()
     samples = samples if tokenizer.sample_rate == RATE else resample(samples, RATE, tokenizer.sample_rate)
     return tokenizer.embed(np.concatenate([stream.push(samples), stream.finish()]))
-
-
-@torch.no_grad()
-def phonetic_embeddings(model: PhoneticModel, sounds: Sequence[np.ndarray]) -> list[np.ndarray]:
-    """Embeddings float32 [n, 64] of each sound at 16 kHz: what the stream gives but for last bits, in a third of its
-    time."""
-    heard = [hear(model.means(), samples) for samples in sounds]
-    out: list[np.ndarray] = [np.empty(0)] * len(sounds)
-    for batch in in_batches([len(samples) for samples in sounds], BATCH):
-        for i, rows in zip(batch, posteriors(model, [heard[i] for i in batch]), strict=True):
-            prosody = heard[i].features[LEAD - 1 : LEAD - 1 + len(rows), -PROSODY:]
-            inputs = model.autoencoder.inputs(torch.from_numpy(rows), torch.from_numpy(prosody))
-            out[i] = model.autoencoder.embed(model.autoencoder.encode(inputs)).numpy()
-    return out
 
 
 def make_pairs(data: Path, source: Tokenizer, base: PhoneticTokenizer, *, hours: float, seed: int, say: Say) -> Pairs:
@@ -121,14 +106,14 @@ def make_pairs(data: Path, source: Tokenizer, base: PhoneticTokenizer, *, hours:
     items, seconds = [], 0.0
     sounds = _sounds(data, hours, seed, fps)
     while seconds < 3600 * hours and (group := list(islice(sounds, 4 * BATCH))):
-        after = phonetic_embeddings(base.model, [sound.samples for sound in group])
+        after = embeddings(base.model, [sound.samples for sound in group])
         for sound, target in zip(group, after, strict=True):
-            before = embeddings(source, sound.samples)
+            before = streamed(source, sound.samples)
             tokens = min(len(before), len(target) // ratio)
             motion = np.zeros((len(target), 0), np.float32) if sound.motion is None else sound.motion
             frames = tokens * ratio
-            parts = (torch.from_numpy(x).half() for x in (before[:tokens], target[:frames], motion[:frames]))
-            items.append(Pair(sound.id, sound.split, *parts))
+            parts = (torch.from_numpy(before)[:tokens], target[:frames], torch.from_numpy(motion)[:frames])
+            items.append(Pair(sound.id, sound.split, *(part.half() for part in parts)))
             seconds += len(sound.samples) / RATE
             say("pairs", min(seconds / (3600 * hours), 1.0), math.nan)
     if not items:

@@ -14,23 +14,19 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from toktalk_node.corpus.captures import Capture, LeftOut, Reader, open_captures
 from toktalk_node.corpus.captures.base import FPS, SAMPLES
 from toktalk_node.corpus.captures.store import MANIFEST, Stored
 from toktalk_node.motion.checkpoint import write_atomically
 from toktalk_node.tokens import phonetic
-from toktalk_node.tokens.networks import FRAMES_PER_TOKEN
-from toktalk_node.training.posteriors import LEAD, hear, in_batches, posteriors
+from toktalk_node.training.posteriors import embeddings
 from toktalk_node.training.shards import DataError, Utterance, write_shard
 
 SHORTEST, LONGEST = 6.0, 14.0
 """Bounds in seconds on where a long take is cut; the rest of it may be shorter."""
 VALID_SHARE = 10
 """Where nothing is marked for validation, every so many-th piece is."""
-BATCH = 12
-"""Pieces that are tokenised at once."""
 SHARD = 300
 """Pieces per shard."""
 PAUSE_DB = 25.0
@@ -176,20 +172,6 @@ def _utterances(
             split = "valid" if row % VALID_SHARE == VALID_SHARE // 2 else "train"
         motion = torch.from_numpy(capture.motion[start:stop])
         yield Utterance(f"{capture.id}@{start}", split, condition, motion, style_name(capture))
-
-
-@torch.no_grad()
-def embeddings(model: phonetic.PhoneticModel, sounds: list[np.ndarray]) -> list[Tensor]:
-    """Embeddings [tokens, 64] of each mono sound at 16 kHz, each a stream of its own: a token for 20 ms begun."""
-    heard = [hear(model.means(), samples) for samples in sounds]
-    found: list[Tensor | None] = [None] * len(heard)
-    for batch in in_batches([len(h.cepstra) for h in heard], BATCH):
-        for i, posterior in zip(batch, posteriors(model, [heard[i] for i in batch]), strict=True):
-            rows = FRAMES_PER_TOKEN * heard[i].tokens
-            prosody = torch.from_numpy(heard[i].features[LEAD - 1 : LEAD - 1 + rows, -3:].astype(np.float32))
-            encoder = model.autoencoder
-            found[i] = encoder.embed(encoder.encode(encoder.inputs(torch.from_numpy(posterior), prosody)))
-    return [embedding for embedding in found if embedding is not None]
 
 
 def _fingerprint(folder: Path, tokenizer: Path) -> str:

@@ -2,11 +2,15 @@
 
     toktalk train codec --data data/corpus --out runs/codec --minutes 15
 
-The loss, all of it on windows of 1.3 s: mel energies of the envelope (L1), magnitudes of the sound at three
+The loss, all of it on windows of 1.9 s: mel energies of the envelope (L1), magnitudes of the sound at three
 resolutions (Yamamoto et al. 2020, Parallel WaveGAN), pitch, commitment, and two cross entropies between the phone
 probabilities of the tokenizer `phonetic` and those read off the semantic codebook, and off the sum of all codes: what
-one codebook of 12.5 Hz cannot say of phones, the others add. The teacher hears 76 ms beyond the frame that it judges,
-so a token is taught the interval before its own: all that the teacher heard, the token has heard too.
+one codebook of 12.5 Hz cannot say of phones, the others add, and the teacher's pitch, voicing and loudness besides,
+which are relative to the speaker. The teacher hears 76 ms beyond the frame that it judges, so a token is taught the
+interval before its own: all that the teacher heard, the token has heard too.
+
+To make sound and compare it takes four fifths of a step, while voices that were never heard ask for many windows to
+learn phones from. So every window is encoded and taught, and every `SOUNDED`th is made sound of.
 """
 
 import math
@@ -29,6 +33,7 @@ from toktalk_node.motion.checkpoint import write_atomically
 from toktalk_node.speech.phones import PHONES
 from toktalk_node.tokens import codec, phonetic
 from toktalk_node.tokens.codec import FRAMES_PER_TOKEN, SAMPLES, TAUGHT, CodecModel, CodecTokenizer
+from toktalk_node.tokens.codec_quantizer import Quantized
 from toktalk_node.tokens.codec_sound import (
     HIGHEST,
     HOP,
@@ -40,12 +45,15 @@ from toktalk_node.tokens.codec_sound import (
     pulses,
     shape,
 )
-from toktalk_node.training.posteriors import hear, in_batches, posteriors
-from toktalk_node.training.prepare import BATCH, Say, chosen
+from toktalk_node.tokens.frontend import PROSODY
+from toktalk_node.training.posteriors import BATCH, hear, in_batches, posteriors
+from toktalk_node.training.prepare import Say, chosen
 from toktalk_node.training.tokens import optimise
 
-CLEAN = 0.5
+CLEAN = 0.3
 """Share of utterances that are not augmented: the codec is to sound well, and to hold in noise."""
+SOUNDED = 4
+"""Of so many windows one is decoded, and its sound compared."""
 VOICED = 0.55
 """Least correlation of a voiced frame with itself one period later."""
 RESOLUTIONS = (256, 512, 1024)
@@ -80,9 +88,10 @@ def pitch(samples: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 @dataclass(frozen=True)
 class Spoken:
-    """One utterance: `samples` int16 [1280 n] of n tokens, `log_pitch` and `voiced` [8 n], `taught` [n, 4, 40].
+    """One utterance: `samples` int16 [1280 n] of n tokens, `log_pitch` and `voiced` [8 n], `taught` [n, 4, 43].
 
-    `taught` of a token are the phones of the interval before it; of the first, those of the utterance's first frame.
+    `taught` of a token are phone probabilities and prosody of the interval before it; of the first, those of the
+    utterance's first frame.
     """
 
     samples: np.ndarray
@@ -107,7 +116,7 @@ def spoken(
         heard = [hear(teacher.means(), samples) for samples in sounds]
         for batch in in_batches([len(samples) for samples in sounds], BATCH):
             for i, rows in zip(batch, posteriors(teacher, [heard[i] for i in batch]), strict=True):
-                out.append(_spoken(sounds[i], rows))
+                out.append(_spoken(sounds[i], np.concatenate([rows, heard[i].prosody], axis=1)))
         say("teacher", len(out) / len(utterances), math.nan)
     return out
 
@@ -116,22 +125,31 @@ def _spoken(samples: np.ndarray, rows: np.ndarray) -> Spoken:
     tokens = len(samples) // SAMPLES
     log_pitch, voiced = pitch(np.concatenate([np.zeros(OVERLAP, np.float32), samples]))
     rows = np.concatenate([np.repeat(rows[:1], FRAMES_PER_TOKEN, axis=0), rows])[: FRAMES_PER_TOKEN * tokens]
-    taught = rows.reshape(tokens, TAUGHT, FRAMES_PER_TOKEN // TAUGHT, len(PHONES))
+    taught = rows.reshape(tokens, TAUGHT, FRAMES_PER_TOKEN // TAUGHT, len(PHONES) + PROSODY)
     return Spoken((samples * 32767).astype(np.int16), log_pitch, voiced, taught.mean(axis=2).astype(np.float16))
 
 
 class Taught(nn.Module):
-    """The codec, and the layers that in training read phones off its semantic codebook, and off all of its codes."""
+    """The codec, and the layers that in training read phones off its semantic codebook, and phones and prosody off all
+    of its codes."""
 
     def __init__(self, model: CodecModel) -> None:
         super().__init__()
         self.model = model
         self.of_first = nn.Linear(model.config.width, TAUGHT * len(PHONES))
-        self.of_all = nn.Linear(model.config.width, TAUGHT * len(PHONES))
+        self.of_all = nn.Linear(model.config.width, TAUGHT * (len(PHONES) + PROSODY))
+
+    def loss(self, quantized: Quantized, taught: Tensor) -> Tensor:
+        """Cross entropies of phones, and squared error of prosody, against `taught` [batch, n, 4, 43]."""
+        phones, prosody = taught.split([len(PHONES), PROSODY], dim=-1)
+        first = self.of_first(quantized.semantic).float().unflatten(-1, (TAUGHT, -1))
+        every, sung = self.of_all(quantized.latents).float().unflatten(-1, (TAUGHT, -1)).split(phones.shape[-1], dim=-1)
+        said = torch.stack([first, every]).log_softmax(dim=-1)
+        return -2 * (phones * said).sum(dim=-1).mean() + (sung - prosody).square().mean()
 
 
 def codec_loss(
-    taught: Taught, data: Sequence[Spoken], batch: int = 12, tokens: int = 16, bf16: bool = False
+    taught: Taught, data: Sequence[Spoken], batch: int = 32, tokens: int = 24, bf16: bool = False
 ) -> Callable[[np.random.Generator], Tensor]:
     """The loss of this module's docstring, on random windows of `tokens` tokens."""
     model = taught.model
@@ -152,25 +170,25 @@ def codec_loss(
 
     def loss(rng: np.random.Generator) -> Tensor:
         rows = (window(rng, data[i]) for i in rng.choice(len(data), batch, p=chance))
-        samples, log_pitch, voiced, probabilities = (torch.stack(column) for column in zip(*rows, strict=True))
+        samples, log_pitch, voiced, said = (torch.stack(column) for column in zip(*rows, strict=True))
         mel = log_mel(samples)
+        heard = slice(None, None, SOUNDED)
         with torch.autocast("cpu", torch.bfloat16, enabled=bf16):
             quantized = model.quantize(model.encode(mel), torch.from_numpy(rng.random(batch) < 0.5))
-            frames = model.decode(quantized.latents)
-            said = torch.stack([taught.of_first(quantized.semantic), taught.of_all(quantized.latents)]).float()
-        said = said.unflatten(-1, (TAUGHT, -1)).log_softmax(dim=-1)
-        semantic = -(probabilities.float() * said).sum(dim=-1).mean()
+            frames = model.decode(quantized.latents[heard])
+            semantic = taught.loss(quantized, said.float())
+        samples, log_pitch, voiced, mel = samples[heard], log_pitch[heard], voiced[heard], mel[heard]
         envelope = ((frames.envelope - mel).abs() / model.mel_std).mean()
         tuned = ((frames.log_pitch - log_pitch).abs() * voiced).sum() / voiced.sum().clamp_min(1)
         noise = torch.from_numpy(rng.standard_normal(samples.shape, np.float32))
-        phase = torch.from_numpy(rng.random(batch))
+        phase = torch.from_numpy(rng.random(len(samples)))
         before = OVERLAP // HOP
         track = functional.pad(log_pitch, (before, 0), mode="replicate")
         pulse, _ = pulses(track, track[:, :1], phase)
         sound = overlap_add(shape(pulse, noise, frames.envelope, frames.noisiness))
         inside = slice(OVERLAP, -OVERLAP)
-        heard = spectral_loss(sound[:, inside], samples[:, inside])
-        return 2 * envelope + heard + tuned + 2 * semantic + quantized.loss
+        like = spectral_loss(sound[:, inside], samples[:, inside])
+        return 2 * envelope + like + tuned + semantic + quantized.loss
 
     return loss
 

@@ -35,6 +35,10 @@ _DRUM_CHANNEL = 9
 _Event = tuple[int, bytes]
 
 
+class MusicError(ValueError):
+    """No music can be played; the message says why."""
+
+
 def available() -> bool:
     """Whether FluidSynth and the SoundFont are here."""
     return shutil.which("fluidsynth") is not None and SOUNDFONT.exists()
@@ -179,12 +183,12 @@ def _variable(value: int) -> bytes:
 def play(scores: Sequence[bytes]) -> np.ndarray:
     """The sound of the scores one after the other, mono float32 [n] at 16 kHz.
 
-    Raises RuntimeError where FluidSynth or the SoundFont is missing, or FluidSynth fails.
+    Raises MusicError where FluidSynth or the SoundFont is missing, or FluidSynth fails.
     """
     import soundfile
 
     if not available():
-        raise RuntimeError("music needs FluidSynth: sudo apt install fluidsynth musescore-general-soundfont-small")
+        raise MusicError("music needs FluidSynth: sudo apt install fluidsynth musescore-general-soundfont-small")
     with tempfile.TemporaryDirectory() as folder:
         files = [Path(folder) / f"{k}.mid" for k in range(len(scores))]
         for file, score in zip(files, scores, strict=True):
@@ -195,5 +199,5 @@ def play(scores: Sequence[bytes]) -> np.ndarray:
             ["fluidsynth", *options, str(SOUNDFONT), *map(str, files)], capture_output=True, text=True
         )
         if done.returncode != 0 or not sound.exists():
-            raise RuntimeError(f"FluidSynth failed: {done.stderr.strip()[-300:]}")
+            raise MusicError(f"FluidSynth failed: {done.stderr.strip()[-300:]}")
         return soundfile.read(sound, dtype="float32", always_2d=True)[0].mean(axis=1)

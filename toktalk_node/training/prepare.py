@@ -15,14 +15,13 @@ from toktalk_node.motion.checkpoint import write_atomically
 from toktalk_node.tokens import phonetic
 from toktalk_node.tokens.networks import FRAMES_PER_TOKEN
 from toktalk_node.training.acoustic import read_phone_loop, read_pocketsphinx
-from toktalk_node.training.posteriors import LEAD, in_batches, posteriors
+from toktalk_node.training.posteriors import BATCH, LEAD, embedded, in_batches, posteriors
 from toktalk_node.training.recordings import Recording, corpus_means, recordings
 from toktalk_node.training.shards import Utterance as Prepared
 from toktalk_node.training.shards import write_shard
 from toktalk_node.training.tokens import FrameData, autoencoder_loss, frame_labels, optimise, phone_network_loss
 
 FPS = 50
-BATCH = 12
 LONGEST = 16.0
 """Longer recordings, in seconds, are left out: they would fill up their batch."""
 _HALF = ("acoustic.weights", "loop.", "network.")
@@ -76,7 +75,7 @@ def train_tokens(
     model.eval()
     kept = train[: max(1, len(train) // 2)]
     found = _counted(_posteriors(model, kept), len(kept), "posteriors", say)
-    rows = [(p, _prosody(r), _token_labels(r)) for r, p in found]
+    rows = [(p, r.heard.prosody, _token_labels(r)) for r, p in found]
     tensors = [torch.from_numpy(np.concatenate(column)) for column in zip(*rows, strict=True)]
     more = optimise(
         model.autoencoder,
@@ -148,15 +147,13 @@ def _prepared(
     model: phonetic.PhoneticModel, recording: Recording, posterior: np.ndarray, number: int, count: int
 ) -> Iterator[Prepared]:
     """The utterance with one augmentation, performed by `count` actors of its split."""
-    prosody = _prosody(recording)
-    ids = model.autoencoder.encode(model.autoencoder.inputs(torch.from_numpy(posterior), torch.from_numpy(prosody)))
-    pitch, voicing, energy = prosody[::FRAMES_PER_TOKEN].T
-    condition = model.autoencoder.embed(ids)
+    pitch, voicing, energy = recording.heard.prosody[::FRAMES_PER_TOKEN].T
+    condition = embedded(model, recording.heard, posterior)
     rng = np.random.default_rng([recording.seed % 2**31, 23, number])
     for part, actor in enumerate(rng.permutation(styles.actors(recording.split))[:count].tolist()):
         motion = perform(
             recording.phones,
-            len(ids) / FPS,
+            len(condition) / FPS,
             recording.seed + number + part,
             style=styles.actor_style(actor),
             fps=FPS,
@@ -172,13 +169,6 @@ def _posteriors(model: phonetic.PhoneticModel, heard: Iterable[Recording]) -> It
         for batch in in_batches([len(r.heard.cepstra) for r in group], BATCH):
             members = [group[i] for i in batch]
             yield from zip(members, posteriors(model, [r.heard for r in members]), strict=True)
-
-
-def _prosody(recording: Recording) -> np.ndarray:
-    """Prosody float32 [2 · tokens, 3] on the rows of the posteriors: row r is frame r − 1 of the sound."""
-    heard = recording.heard
-    rows = heard.features[LEAD - 1 : LEAD - 1 + FRAMES_PER_TOKEN * heard.tokens, -3:]
-    return rows.astype(np.float32)
 
 
 def _token_labels(recording: Recording) -> np.ndarray:

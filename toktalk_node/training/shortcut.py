@@ -3,11 +3,13 @@
 toktalk train shortcut --data FOLDER --base runs/motion --out runs/shortcut --minutes 10
 """
 
+from dataclasses import replace
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from toktalk_node.motion.decoder import DecodeSettings
 from toktalk_node.motion.flow import straight_path
 from toktalk_node.motion.model import MotionModel
 from toktalk_node.motion.shortcut import Step, steps_at, student_of, two_halves
@@ -26,9 +28,12 @@ class ShortcutTrainer(MotionTrainer):
         where it is a student itself."""
         super().__init__(data, student_of(base, steps), config, device)
         self.base = base.to(self.processes.device).eval().requires_grad_(False)
+        deviation = DecodeSettings.of(base.config).deviation(base.config)
+        self.deviation = torch.from_numpy(deviation).to(self.processes.device)
 
     def loss(self, batch: Batch) -> Tensor:
         """Squared error of a step's velocity against its two halves, in every window another step."""
+        batch = replace(batch, noise=batch.noise * self.deviation)
         step = steps_at(batch.t)
         x, _ = straight_path(batch.noise, batch.motion, step.begin)
         target = self._target(batch, x, step)
@@ -38,25 +43,39 @@ class ShortcutTrainer(MotionTrainer):
 
     @torch.no_grad()
     def _target(self, batch: Batch, x: Tensor, step: Step) -> Tensor:
-        """The mean velocity of two halves of `step`: the base's where they are short, else the averaged student's."""
-        given, guidance, short = self._given(batch), self.base.config.guidance, step.halves_are_base
-        windows = [torch.cat([value[short], torch.zeros_like(value[short])]) for value in given[:2]]
-        windows += [value[short].repeat(2, 1, 1) for value in given[2:4]]
+        """The mean velocity of two halves of `step`: the base's, of a single step the averaged student's."""
+        given, of_base = self._given(batch), step.halves_are_base
 
         def velocity(x: Tensor, t: Tensor, length: Tensor) -> Tensor:
-            v = self.model.net(x, t, *given, length).float()
-            if not short.any():
-                return v
-            pair = self.base.net(x[short].repeat(2, 1, 1), t[short].repeat(2), *windows, *given[4:]).float()
-            v[short] = torch.lerp(*reversed(pair.chunk(2)), 1 + guidance)
+            v = torch.empty_like(x)
+            for rows, ask in ((of_base, self._of_base), (~of_base, self.model.net)):
+                if rows.any():
+                    v[rows] = ask(x[rows], t[rows], *(row[rows] for row in given[:4]), *given[4:], length[rows]).float()
             return v
 
         # precision is left before the weights are back, because it keeps copies of them
         with self.with_averages(), self.precision():
             return two_halves(velocity, x, batch.noise, batch.motion, batch.known, step)
 
+    def _of_base(
+        self, x: Tensor, t: Tensor, condition: Tensor, style: Tensor, known: Tensor, mask: Tensor, *rest: Any
+    ) -> Tensor:
+        """The base's velocity with its guidance, in a second pass where there is any."""
+        conditional, guidance = self.base.net(x, t, condition, style, known, mask, *rest), self.base.config.guidance
+        if not guidance:
+            return conditional
+        nothing = torch.zeros_like(condition), torch.zeros_like(style)
+        return torch.lerp(self.base.net(x, t, *nothing, known, mask, *rest), conditional, 1 + guidance)
+
     @torch.no_grad()
     def _given(self, batch: Batch) -> tuple[Any, ...]:
         """What the network is given besides x, t and the step's length."""
         style = batch.style(self.base.style).expand(-1, batch.motion.shape[1], -1)
         return batch.condition, style, batch.motion * batch.known, batch.known, batch.chunk, batch.offset
+
+
+def shortcut_training(**changes: Any) -> TrainingConfig:
+    """The training of a student: short windows behind known frames in short chunks, which few steps are for."""
+    config = TrainingConfig(**changes)
+    windows = replace(config.windows, frames=48, known=0.95, chunks=(4, 4, 4, 6, 8, 10, 20), full_context=0.05)
+    return replace(config, windows=windows)

@@ -1,9 +1,9 @@
 """Train the voice-activity gate of speech/vad.py: the corpus in noise and over music, against other sounds."""
 
 import json
+import math
 import os
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -11,13 +11,14 @@ import soundfile
 from scipy.signal import lfilter
 
 from toktalk_node.corpus.augment import augment, equalise, reverberate
-from toktalk_node.corpus.dataset import RATE
+from toktalk_node.corpus.dataset import RATE, Utterance, load_audio, read_manifest, readable
 from toktalk_node.speech.files import read_audio
 from toktalk_node.speech.phones import SILENCE, Phone
 from toktalk_node.speech.resample import resample
 from toktalk_node.speech.vad import BANDS, DELAY, FEATURES, HOP, LONG, VERSION, WINDOW, Past, spectrum_features
 from toktalk_node.training import music
 from toktalk_node.training.disturbance import MAKERS, STEADY, beats, coloured, groove, unit
+from toktalk_node.training.prepare import Say
 
 SECONDS = 6
 HOPS = SECONDS * RATE // HOP
@@ -71,7 +72,7 @@ def music_pool(path: Path, seed: int) -> np.ndarray:
 
 
 def example(
-    rng: np.random.Generator, utterances: list[dict], corpus: Path, pool: np.ndarray
+    rng: np.random.Generator, utterances: Sequence[Utterance], corpus: Path, pool: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     """Features and activity of six seconds: speech with pauses, in quiet, in noise or over music, or other sounds."""
     count = SECONDS * RATE
@@ -104,15 +105,14 @@ def example(
 
 
 def _speech(
-    rng: np.random.Generator, utterances: list[dict], corpus: Path, count: int
+    rng: np.random.Generator, utterances: Sequence[Utterance], corpus: Path, count: int
 ) -> tuple[np.ndarray, list[Phone]]:
     """Augmented utterances one after the other, with pauses: samples [count] and their phones."""
     sound, phones = np.zeros(count), []
     at = rng.integers(0, 2 * RATE) if rng.random() < 0.7 else 0
     while at < count:
-        row = utterances[rng.integers(len(utterances))]
-        samples, _ = read_audio(corpus / row["audio"])
-        samples, said = augment(samples, [Phone(*phone) for phone in row["phones"]], rng)
+        utterance = utterances[rng.integers(len(utterances))]
+        samples, said = augment(load_audio(utterance, corpus), utterance.phones, rng)
         if rng.random() < 0.35:  # the corpus is short of high voices
             faster = int(RATE * rng.uniform(1.05, 1.4)) // 100 * 100
             samples = resample(samples, faster)
@@ -165,16 +165,6 @@ def _mastered(rng: np.random.Generator, sound: np.ndarray) -> np.ndarray:
     return np.tanh(drive * even)
 
 
-@dataclass(frozen=True)
-class Progress:
-    """How far training is: examples made or steps done, of how many, and the newest loss."""
-
-    stage: str
-    done: int
-    total: int
-    loss: float = float("nan")
-
-
 def train(
     corpus: Path,
     out: Path,
@@ -182,27 +172,25 @@ def train(
     examples: int = 4000,
     steps: int = 3500,
     seed: int = 0,
-    report: Callable[[Progress], None] = lambda progress: None,
+    say: Say,
 ) -> float:
     """Train on the corpus' train split and write the weights to `out`; answers the mean loss of the last 50 steps.
 
-    Raises ValueError where the corpus is missing or empty.
+    Utterances without readable sound are named and left out. Raises FileNotFoundError where there is no corpus, and
+    ValueError where it is empty.
     """
     from safetensors.numpy import save_file
 
-    manifest = corpus / "manifest.jsonl"
-    if not manifest.is_file():
-        raise ValueError(f"{corpus} holds no corpus (no manifest.jsonl): make one with `toktalk corpus build`")
-    rows = [row for row in map(json.loads, _lines(manifest)) if row["split"] == "train"]
-    if not rows:
+    utterances = list(readable(read_manifest(corpus, ("train",)), corpus))
+    if not utterances:
         raise ValueError(f"the corpus in {corpus} has no utterances to train on")
     pool = music_pool(corpus / f"music-{VERSION}.flac", seed)
     rng = np.random.default_rng(seed)
     inputs, targets = np.empty((examples, HOPS, FEATURES), np.float32), np.empty((examples, HOPS), np.float32)
     for k in range(examples):
-        inputs[k], targets[k] = example(rng, rows, corpus, pool)
-        report(Progress("examples", k + 1, examples))
-    state, loss = fit(inputs, targets, steps, seed, report)
+        inputs[k], targets[k] = example(rng, utterances, corpus, pool)
+        say("examples", (k + 1) / examples, math.nan)
+    state, loss = fit(inputs, targets, steps, seed, say)
     out.parent.mkdir(parents=True, exist_ok=True)
     partial = out.with_suffix(".partial")
     about = {"version": VERSION, "examples": examples, "steps": steps, "seed": seed, "music": len(pool) / RATE}
@@ -213,7 +201,7 @@ def train(
 
 
 def fit(
-    inputs: np.ndarray, targets: np.ndarray, steps: int, seed: int, report: Callable[[Progress], None]
+    inputs: np.ndarray, targets: np.ndarray, steps: int, seed: int, say: Say
 ) -> tuple[dict[str, np.ndarray], float]:
     """Weights by name, and the mean loss of the last 50 steps: inputs [n, HOPS, FEATURES], targets [n, HOPS]."""
     import torch
@@ -243,12 +231,7 @@ def fit(
         optimiser.step()
         schedule.step()
         recent = [*recent[-49:], loss.item()]
-        report(Progress("steps", step + 1, steps, float(np.mean(recent))))
+        say("gate", (step + 1) / steps, float(np.mean(recent)))
     state = {name: value.numpy() for name, value in model.state_dict().items()}
     state["output.weight"] = state["output.weight"][0].copy()
     return state | {"mean": mean, "scale": scale}, float(np.mean(recent))
-
-
-def _lines(path: Path) -> Iterator[str]:
-    with path.open() as lines:
-        yield from (line for line in lines if line.strip())
