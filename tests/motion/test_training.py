@@ -207,8 +207,8 @@ def test_what_a_base_never_moved_weighs_little_when_training_goes_on(tmp_path: P
     first = MotionTrainer(toy(8), tiny(), TrainingConfig(steps=1, windows=SMALL))
     first.save(tmp_path)
     again = MotionTrainer(toy(8), load(tmp_path), TrainingConfig(windows=SMALL))
-    assert torch.equal(again.channel_weight, first.channel_weight)
-    assert (again.channel_weight == again.config.unused_weight).sum() == 53
+    assert torch.equal(again.error.channel_weight, first.error.channel_weight)
+    assert (again.error.channel_weight == again.config.unused_weight).sum() == 53
 
 
 def test_a_shard_that_cannot_be_read_is_named_and_the_rest_goes_on(tmp_path: Path) -> None:

@@ -18,16 +18,17 @@ from torch import Tensor
 
 from toktalk_node.motion import checkpoint
 from toktalk_node.motion.adapter import Adapter, AdapterConfig
-from toktalk_node.motion.flow import cfm_loss, cosine_time, late_weight, straight_path
+from toktalk_node.motion.flow import cosine_time, straight_path
 from toktalk_node.motion.model import MIN_CONDITION_STD, MotionModel
 from toktalk_node.stream import adapted
 from toktalk_node.training.adapter_pairs import Pair, Pairs
+from toktalk_node.training.motion_loss import LossWeights, MotionLoss, velocity_weight
 from toktalk_node.training.shards import DataError
 from toktalk_node.training.trainer import Trainer, TrainerConfig
 
 
 @dataclass(frozen=True)
-class AdapterTraining(TrainerConfig):
+class AdapterTraining(LossWeights, TrainerConfig):
     """How an adapter is trained."""
 
     warm_up: int = 100
@@ -168,6 +169,8 @@ class AdapterTrainer(Trainer):
         self.base = self._frozen(model, sizes)
         self.model = Adapter(sizes).to(self.processes.device)
         self._standardise(train)
+        if self.base is not None:
+            self.error = MotionLoss(self.base, [item.motion for item in train], config)
         validator = PairSampler(valid, self.model, self.base, config, config.seed + 1) if valid else None
         self.begin(self.model, PairSampler(train, self.model, self.base, config, self.draw_seed), validator)
 
@@ -207,7 +210,8 @@ class AdapterTrainer(Trainer):
         return (error * batch.inside).sum() / batch.inside.sum().clamp_min(1)
 
     def _flow(self, said: Tensor, batch: AdapterBatch) -> Tensor:
-        """L_CFM of the frozen model on adapted conditions; before the stream begins it hears silence."""
+        """L_CFM of the frozen model, as it was trained by, on adapted conditions; before the stream begins it hears
+        silence."""
         base = self.base
         condition = base.standardise_condition(torch.where(batch.before, base.silence, said))
         x_t, dx_t = straight_path(batch.noise, batch.motion, t := cosine_time(batch.t))
@@ -215,10 +219,7 @@ class AdapterTrainer(Trainer):
         known = batch.motion * batch.known
         with self.precision():
             predicted = base.net(x_t, t, condition, style, known, batch.known, base.config.chunk)
-        weight = batch.weight
-        if base.config.predicts == "motion":
-            weight = weight * late_weight(t)[:, None, None]
-        return cfm_loss(predicted.float(), dx_t, x_t.new_ones(x_t.shape[-1]), weight)
+        return self.error(batch, predicted.float(), dx_t, velocity_weight(base.net, batch, t))
 
     def unexplained(self, batches: int = 4) -> float:
         """L_align of the averaged weights on validation windows; nan without any."""

@@ -12,30 +12,18 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from toktalk_node.face.arkit import INDEX
 from toktalk_node.face.rest import REST
 from toktalk_node.face.space import ARKIT
 from toktalk_node.motion import checkpoint
 from toktalk_node.motion.config import MotionConfig, preset
 from toktalk_node.motion.decoder import MotionDecoder, generate
-from toktalk_node.motion.flow import cfm_loss, cosine_time, difference_loss, late_weight, straight_path
-from toktalk_node.motion.model import MIN_MOTION_STD, MotionModel
+from toktalk_node.motion.flow import cosine_time, straight_path
+from toktalk_node.motion.model import MotionModel
 from toktalk_node.training.batches import Batch, Sampler, Windows
+from toktalk_node.training.motion_loss import LossWeights, MotionLoss, velocity_weight
 from toktalk_node.training.pictures import draw_curves, draw_validation
-from toktalk_node.training.shards import DataError, MotionData
+from toktalk_node.training.shards import DataError, MotionData, Utterance
 from toktalk_node.training.trainer import Trainer, TrainerConfig
-
-LIP_SHAPES: tuple[str, ...] = tuple(
-    """
-    jawOpen mouthClose mouthFunnel mouthPucker mouthRollLower mouthRollUpper mouthPressLeft mouthPressRight
-    mouthLowerDownLeft mouthLowerDownRight mouthUpperUpLeft mouthUpperUpRight tongueOut
-    """.split()
-)
-"""The shapes that make speech readable; they weigh more in the loss."""
-
-
-SHUT = 0.0
-"""Opening jawOpen - mouthClose under which lips are shut."""
 
 
 def learning_rate(name: str, goes_on: bool) -> float:
@@ -44,25 +32,13 @@ def learning_rate(name: str, goes_on: bool) -> float:
 
 
 @dataclass(frozen=True)
-class TrainingConfig(TrainerConfig):
+class TrainingConfig(LossWeights, TrainerConfig):
     """How the motion model is trained."""
 
     minutes: float = 40.0
     learning_rate: float = 1.5e-3
     windows: Windows = field(default_factory=Windows)
     """How batches are drawn."""
-    lip_weight: float = 3.0
-    """Weight of `LIP_SHAPES` in the loss; other channels weigh 1."""
-    aperture_weight: float = 5.0
-    """Weight of the opening between the lips, jawOpen - mouthClose, as one more channel of the loss: errors that part
-    shut lips, or shut open ones, are the most visible."""
-    shut_weight: float = 4.0
-    """How much more the opening weighs where the lips are shut."""
-    difference_weight: float = 1.0
-    """Weight of the loss on changes from frame to frame: less trembling, most of all of the head, for a little less
-    precise lips."""
-    unused_weight: float = 0.1
-    """Weight of channels that do not move in the data."""
 
 
 class MotionTrainer(Trainer):
@@ -91,8 +67,7 @@ class MotionTrainer(Trainer):
             self._standardise(train)
         validator = Sampler(valid, self.model, config.windows, config.seed + 1) if valid.utterances else None
         self.begin(self.model, Sampler(train, self.model, config.windows, self.draw_seed), validator)
-        self.channel_weight = self._channel_weight()
-        self.aperture = self._aperture_scale(train)
+        self.error = MotionLoss(self.model, [item.motion for item in _some(train)], config)
 
     def build(self, model: MotionConfig) -> MotionModel:
         """The model to train, with new weights."""
@@ -115,40 +90,7 @@ class MotionTrainer(Trainer):
         with self.precision():
             style = batch.style(model.style).expand(-1, x_t.shape[1], -1)
             predicted = model.net(x_t, t, batch.condition, style, known, batch.known, batch.chunk, batch.offset)
-        return self.error(batch, predicted.float(), dx_t, self.weight(batch, t))
-
-    def weight(self, batch: Batch, t: Tensor) -> Tensor:
-        """Weight [batch, frames, 1 or M] of velocities at times t [batch]: bounded late, where they are made of a
-        predicted motion, and the larger, the less motion departs from what continues the known frames, which are what
-        a live stream shows."""
-        net, weight = self.model.net, batch.weight
-        if net.config.predicts == "motion":
-            weight = weight * late_weight(t)[:, None, None]
-        if net.continuation is not None:
-            _, spread = net.continuation(batch.motion * batch.known, batch.known)
-            weight = weight / spread
-        return weight
-
-    def error(self, batch: Batch, predicted: Tensor, target: Tensor, weight: Tensor) -> Tensor:
-        """Squared error of [batch, frames, M] by `weight` [batch, frames, 1 or M], the opening between the lips as one
-        more channel, and the loss on changes."""
-        config = self.config
-        opens = self.aperture.abs().squeeze(-1)
-        opens = (weight * opens).sum(-1, keepdim=True) / opens.sum().clamp_min(1e-6)
-        opens = opens * (1 + config.shut_weight * self._shut(batch.motion))
-        shapes = cfm_loss(predicted, target, self.channel_weight, weight)
-        changes = difference_loss(predicted, target, self.channel_weight, weight)
-        opening = cfm_loss(predicted @ self.aperture, target @ self.aperture, weight.new_ones(1), opens)
-        total, extra = self.channel_weight.sum(), config.aperture_weight
-        return (shapes * total + opening * extra) / (total + extra) + config.difference_weight * changes
-
-    def _shut(self, motion: Tensor) -> Tensor:
-        """Which of the standardised frames [batch, frames, M] have their lips shut, 0 or 1 [batch, frames, 1]."""
-        if self.model.config.space is not ARKIT:
-            return torch.zeros_like(motion[..., :1])
-        jaw, close = INDEX["jawOpen"], INDEX["mouthClose"]
-        shapes = motion * self.model.motion_std + self.model.motion_mean
-        return (shapes[..., jaw : jaw + 1] - shapes[..., close : close + 1] < SHUT).float()
+        return self.error(batch, predicted.float(), dx_t, velocity_weight(model.net, batch, t))
 
     def generate(self, condition: Tensor, reference: Tensor | None) -> Tensor:
         """What the present weights make of a recording: motion [frames, M] of raw conditions [frames, E]."""
@@ -179,7 +121,7 @@ class MotionTrainer(Trainer):
 
     def _standardise(self, train: MotionData) -> None:
         """Statistics from the training split; silence is the median of what utterances begin with."""
-        items = train.utterances[:: max(1, len(train.utterances) // 2000)]
+        items = _some(train)
         motions = [item.motion.float() for item in items]
         conditions = [item.condition[::4].float() for item in items]
         silence = torch.stack([item.condition[0].float() for item in items]).median(0).values
@@ -192,26 +134,12 @@ class MotionTrainer(Trainer):
         rests = [*self.data.rests.values(), torch.zeros(self.model.config.motion_width)]
         return torch.stack(rests[:-1] or rests).mean(0)
 
-    def _channel_weight(self) -> Tensor:
-        channels = self.model.config.space.channels
-        weight = torch.tensor([self.config.lip_weight if name in LIP_SHAPES else 1.0 for name in channels])
-        weight = weight.to(self.model.motion_mean)
-        weight[self.model.motion_std <= 1.01 * MIN_MOTION_STD] = self.config.unused_weight
-        return weight
-
-    def _aperture_scale(self, train: MotionData) -> Tensor:
-        """[M, 1] that turns standardised motion into the standardised opening between the lips; zeros without lips."""
-        scale = torch.zeros(self.model.config.motion_width, 1)
-        if self.model.config.space is not ARKIT:
-            return scale.to(self.model.silence)
-        jaw, close = INDEX["jawOpen"], INDEX["mouthClose"]
-        items = train.utterances[:: max(1, len(train.utterances) // 2000)]
-        opening = torch.cat([item.motion[::4, jaw].float() - item.motion[::4, close].float() for item in items])
-        std = self.model.motion_std.cpu()
-        scale[jaw], scale[close] = std[jaw], -std[close]
-        return (scale / opening.std().clamp_min(MIN_MOTION_STD)).to(self.model.silence)
-
 
 def model_config(data: MotionData, name: str, **changes: Any) -> MotionConfig:
     """The preset `name` for the widths, rate and token space of the data."""
     return preset(name, data.condition_width, token_space=data.space, fps=data.fps, face=data.face, **changes)
+
+
+def _some(data: MotionData) -> list[Utterance]:
+    """About 2000 utterances, for statistics."""
+    return data.utterances[:: max(1, len(data.utterances) // 2000)]

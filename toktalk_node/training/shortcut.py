@@ -15,6 +15,7 @@ from toktalk_node.motion.model import MotionModel
 from toktalk_node.motion.shortcut import Step, steps_at, student_of, two_halves
 from toktalk_node.training.batches import Batch
 from toktalk_node.training.motion import MotionTrainer, TrainingConfig
+from toktalk_node.training.motion_loss import velocity_weight
 from toktalk_node.training.shards import MotionData
 
 
@@ -39,7 +40,7 @@ class ShortcutTrainer(MotionTrainer):
         target = self._target(batch, x, step)
         with self.precision():
             predicted = self.model.net(x, step.begin, *self._given(batch), step.end - step.begin)
-        return self.error(batch, predicted.float(), target, self.weight(batch, step.begin))
+        return self.error(batch, predicted.float(), target, velocity_weight(self.model.net, batch, step.begin))
 
     @torch.no_grad()
     def _target(self, batch: Batch, x: Tensor, step: Step) -> Tensor:
