@@ -144,6 +144,7 @@ def test_systems_are_measured_and_reported(corpus, tmp_path):
     for name in ("figures", "example"):
         assert f"pictures/motion-{name}.svg" in report
         assert "<svg" in (tmp_path / "docs" / "pictures" / f"motion-{name}.svg").read_text()
+    assert json.loads((tmp_path / "docs" / "motion.json").read_text()) == found, "the next report starts from it"
 
 
 def test_the_grid_has_every_chunk_and_step(cases, monkeypatch):

@@ -73,7 +73,7 @@ class Results:
     """The corpus' split that the cases are of; "" where it is not known."""
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values for JSON: figures with their intervals, and the tallies they come from."""
+        """Plain values for JSON, in six digits: figures with their intervals, and the tallies they come from."""
         return {
             "cases": self.cases,
             "seconds": self.seconds,
@@ -135,12 +135,12 @@ class Results:
 
 def _plain(figures: Mapping[str, Tally]) -> dict[str, Any]:
     def numbers(values: Sequence[float]) -> list[float | None]:
-        return [float(v) if np.isfinite(v) else None for v in values]
+        return [float(f"{v:.6g}") if np.isfinite(v) else None for v in values]
 
     def plain(tally: Tally) -> dict[str, Any]:
-        e = estimate(tally)
-        value, low, high = numbers((e.value, e.low, e.high))
-        return {"value": value, "low": low, "high": high, "total": numbers(tally.total), "count": numbers(tally.count)}
+        kept = {"total": numbers(tally.total), "count": numbers(tally.count)}
+        e = estimate(Tally(*(np.array(values, float) for values in kept.values())))
+        return dict(zip(("value", "low", "high"), numbers((e.value, e.low, e.high)), strict=True)) | kept
 
     return {name: plain(tally) for name, tally in figures.items()}
 

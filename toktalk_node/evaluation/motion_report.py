@@ -1,5 +1,6 @@
 """The Markdown report of `toktalk eval motion`, with pictures beside it."""
 
+import json
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -44,12 +45,15 @@ NEAR = 2
 
 
 def write_report(results: Results, path: Path) -> None:
-    """Write `path` and the pictures in the folder `pictures` beside it. Raises RuntimeError without matplotlib."""
+    """Write `path`, the pictures in the folder `pictures` beside it, and all that was measured as JSON, which --merge
+    takes. Raises RuntimeError without matplotlib."""
     pictures = {
         file.stem: f"![{what}]({file.parent.name}/{file.name})"
         for what, file in draw(results, path.parent / "pictures")
     }
     text = "\n\n".join(part for part in _parts(results, pictures) if part)
+    measured = json.dumps(results.to_dict(), separators=(",", ":"))
+    write_atomically(path.with_suffix(".json"), lambda to: to.write_text(measured + "\n"))
     write_atomically(path, lambda to: to.write_text(text + "\n", encoding="utf-8"))
 
 
