@@ -3,7 +3,7 @@
 import asyncio
 import threading
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 
 import numpy as np
 import pytest
@@ -20,7 +20,6 @@ from tests.agents.counting import CountingSession  # noqa: E402
 from tests.agents.receiver import Receiver  # noqa: E402
 from toktalk_node.agents.livekit import FaceAudioOutput, FaceTextOutput  # noqa: E402
 from toktalk_node.agents.livekit_video import FaceVideo  # noqa: E402
-from toktalk_node.bridge.server import Bridge  # noqa: E402
 from toktalk_node.motion.checkpoint import CheckpointError  # noqa: E402
 from toktalk_node.speech import espeak  # noqa: E402
 
@@ -93,18 +92,6 @@ class Transcript(TextOutput):
 
     def flush(self) -> None:
         self.segments.append("")
-
-
-@pytest.fixture
-def bridge() -> Iterator[Bridge]:
-    with Bridge(pub_port=0, control_port=0) as bridge:
-        yield bridge
-
-
-@pytest.fixture
-def receiver(bridge: Bridge) -> Iterator[Receiver]:
-    with Receiver(bridge) as receiver:
-        yield receiver
 
 
 def tone(seconds: float) -> np.ndarray:

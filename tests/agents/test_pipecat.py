@@ -4,7 +4,7 @@ import asyncio
 import sys
 import threading
 import time
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable
 from functools import partial
 
 import numpy as np
@@ -38,7 +38,6 @@ from pipecat.workers.runner import WorkerRunner  # noqa: E402
 
 from examples.agents.espeak_tts import EspeakTTS  # noqa: E402
 from tests.agents.counting import CountingSession  # noqa: E402
-from tests.agents.receiver import Receiver  # noqa: E402
 from toktalk_node.agents.pipecat import TRANSPORT_LATENCY, FaceMotionFrame, FaceProcessor, FaceStyleFrame  # noqa: E402
 from toktalk_node.bridge.server import Bridge  # noqa: E402
 
@@ -144,18 +143,6 @@ class PassOn(FrameProcessor):
     async def process_frame(self, frame: Frame, direction: FrameDirection) -> None:
         await super().process_frame(frame, direction)
         await self.push_frame(frame, direction)
-
-
-@pytest.fixture
-def bridge() -> Iterator[Bridge]:
-    with Bridge(pub_port=0, control_port=0) as bridge:
-        yield bridge
-
-
-@pytest.fixture
-def receiver(bridge: Bridge) -> Iterator[Receiver]:
-    with Receiver(bridge) as receiver:
-        yield receiver
 
 
 def tone(seconds: float, rate: int = RATE, channels: int = 1, **fields: object) -> TTSAudioRawFrame:

@@ -4,13 +4,11 @@ import asyncio
 import socket
 import threading
 import time
-from collections.abc import Iterator
 
 import numpy as np
 import pytest
 
 from tests.agents.counting import CountingSession
-from tests.agents.receiver import Receiver
 from toktalk_node.agents.outputs import Ended, Started
 from toktalk_node.agents.speaker import FaceSpeaker
 from toktalk_node.bridge.client import BridgeError
@@ -20,18 +18,6 @@ from toktalk_node.speech import espeak
 from toktalk_node.stream import Session
 
 RATE = 24_000
-
-
-@pytest.fixture
-def bridge() -> Iterator[Bridge]:
-    with Bridge(pub_port=0, control_port=0) as bridge:
-        yield bridge
-
-
-@pytest.fixture
-def receiver(bridge: Bridge) -> Iterator[Receiver]:
-    with Receiver(bridge) as receiver:
-        yield receiver
 
 
 def tone(seconds: float) -> np.ndarray:

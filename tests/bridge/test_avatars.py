@@ -9,9 +9,8 @@ import numpy as np
 import pytest
 
 from tests.bridge.chromium import binary, open_page
-from tests.bridge.pages import RATE, page_of, shown, site, steady, weight
+from tests.bridge.pages import page_of, shown, site, steady, weight
 from tests.bridge.vrm import PERFECT, PRESETS, write_vrm
-from toktalk_node.bridge.server import Bridge
 from toktalk_node.bridge.vmc import NAMES, VRM1
 from toktalk_node.bridge.web import VIEWER, WebViewer
 from toktalk_node.face.gltf import write_glb
@@ -22,13 +21,6 @@ pytestmark = [
     pytest.mark.peer,
     pytest.mark.skipif(binary() is None, reason="no Chromium here: apt-get install chromium"),
 ]
-
-
-@pytest.fixture
-def bridge():
-    with Bridge(pub_port=0, control_port=0) as bridge:
-        bridge.announce(fps=50, audio_rate=RATE)
-        yield bridge
 
 
 SCENES = """

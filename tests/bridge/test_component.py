@@ -19,13 +19,6 @@ pytestmark = [
 ]
 
 
-@pytest.fixture
-def bridge():
-    with Bridge(pub_port=0, control_port=0) as bridge:
-        bridge.announce(fps=50, audio_rate=RATE)
-        yield bridge
-
-
 def test_it_waits_longer_for_a_server_that_stays_away_and_resumes(bridge):
     async def run() -> None:
         viewer = WebViewer(bridge.control_endpoint, port=0)

@@ -16,7 +16,6 @@ from aiohttp import web
 from tests.bridge.chromium import binary, open_page
 from tests.bridge.pages import RATE, WATCH, page_of, site, steady
 from toktalk_node.bridge import protocol
-from toktalk_node.bridge.server import Bridge
 from toktalk_node.bridge.web import FILES, WebViewer
 from toktalk_node.face.arkit import BLENDSHAPES, HEAD
 from toktalk_node.signals import AudioChunk
@@ -28,13 +27,6 @@ pytestmark = [
 GOLDEN = Path(__file__).with_name("golden")
 REQUESTS = {kind.__name__ for kind in protocol.REQUESTS.values()}
 PARTS = {path: file.read_bytes() for path, (file, _) in FILES.items() if file.suffix in (".js", ".glb")}
-
-
-@pytest.fixture
-def bridge():
-    with Bridge(pub_port=0, control_port=0) as bridge:
-        bridge.announce(fps=50, audio_rate=RATE)
-        yield bridge
 
 
 def exact(value: Any) -> Any:

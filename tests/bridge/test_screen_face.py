@@ -7,9 +7,7 @@ import numpy as np
 import pytest
 
 from tests.bridge.chromium import binary, open_page
-from tests.bridge.pages import RATE, shown, steady, weight
-from toktalk_node.bridge.server import Bridge
-from toktalk_node.bridge.web import WebViewer
+from tests.bridge.pages import shown, steady, weight
 from toktalk_node.signals import Clock
 
 pytestmark = [
@@ -18,19 +16,6 @@ pytestmark = [
 ]
 READY = "(window.face = document.querySelector('toktalk-face'))?.stats?.rendered && face.connected"
 LIP, INSIDE, EYE, IRIS, LID = 0xFF8A80, 0x5A1230, 0xF7FBFF, 0x2BB3D6, 0x8FD8EC
-
-
-@pytest.fixture
-def bridge():
-    with Bridge(pub_port=0, control_port=0) as bridge:
-        bridge.announce(fps=50, audio_rate=RATE)
-        yield bridge
-
-
-@pytest.fixture
-def viewer(bridge):
-    with WebViewer(bridge.control_endpoint, port=0) as viewer:
-        yield viewer
 
 
 def where(picture: np.ndarray, color: int) -> np.ndarray:

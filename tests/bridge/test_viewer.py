@@ -27,19 +27,6 @@ pytestmark = [
 READY = "window.face?.stats?.rendered && face.stats.loaded && face.connected"
 
 
-@pytest.fixture
-def bridge():
-    with Bridge(pub_port=0, control_port=0) as bridge:
-        bridge.announce(fps=50, audio_rate=RATE)
-        yield bridge
-
-
-@pytest.fixture
-def viewer(bridge):
-    with WebViewer(bridge.control_endpoint, port=0) as viewer:
-        yield viewer
-
-
 def mouth(picture: np.ndarray) -> np.ndarray:
     """The mouth's part of a screenshot, float [h, w, 3]."""
     h, w = picture.shape[:2]

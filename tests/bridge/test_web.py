@@ -22,19 +22,6 @@ from toktalk_node.face.head import HEAD_FILE
 from toktalk_node.signals import Clock, FaceChunk
 
 
-@pytest.fixture
-def bridge():
-    with Bridge(pub_port=0, control_port=0) as bridge:
-        bridge.announce(fps=50, audio_rate=16000)
-        yield bridge
-
-
-@pytest.fixture
-def viewer(bridge):
-    with WebViewer(bridge.control_endpoint, port=0) as viewer:
-        yield viewer
-
-
 def publish(bridge: Bridge, start: int, frames: int = 1) -> None:
     chunk = FaceChunk(np.full((frames, 52), 0.25, np.float32), np.zeros((frames, 3), np.float32), 50, start)
     bridge.publish_face(chunk, Clock(0))
