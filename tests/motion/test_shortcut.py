@@ -1,6 +1,7 @@
 """The few-step student: the base itself until it is trained, then one step of it is worth many of the base's."""
 
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,8 @@ import torch
 from toktalk_node.motion import checkpoint
 from toktalk_node.motion.decoder import DecodeSettings, MotionDecoder, decode
 from toktalk_node.motion.model import MotionModel
-from toktalk_node.motion.shortcut import COUNTS, steps_at, student_of, two_halves
+from toktalk_node.motion.shortcut import COUNTS, mean_velocity, steps_at, student_of
+from toktalk_node.motion.solver import solver_times
 from toktalk_node.training.motion import MotionTrainer, TrainingConfig
 from toktalk_node.training.shortcut import ShortcutTrainer
 
@@ -29,16 +31,19 @@ def test_an_untrained_student_is_the_base_at_any_step_length() -> None:
         student_of(student)
 
 
-def test_steps_lie_on_the_solver_s_schedule_and_its_halves_too() -> None:
+def test_steps_lie_on_the_solver_s_schedule_and_their_parts_too() -> None:
     step = steps_at(torch.arange(0, 1, 1 / 600))
-    assert (step.begin < step.middle).all() and (step.middle < step.end).all()
-    assert step.begin.min() == 0 and step.end.max().item() == pytest.approx(1)
-    whole = (step.begin == 0) & (step.end > 0.999)
+    begin, end = step.times(1)
+    assert (begin < end).all() and begin.min() == 0 and end.max().item() == pytest.approx(1)
+    whole = (begin == 0) & (end > 0.999)
+    torch.testing.assert_close(step.count == 1, whole)
     assert whole.float().mean().item() == pytest.approx(1 / len(COUNTS), abs=0.01)
-    torch.testing.assert_close(step.halves_are_base, ~whole)
+    for n in COUNTS:
+        found = {round(t, 5) for times in step.times(3) for t in times[step.count == n].tolist()}
+        assert found == {round(t, 5) for t in solver_times(3 * n)}
 
 
-def test_two_halves_go_where_euler_goes_and_known_frames_stay_on_their_path() -> None:
+def test_one_step_goes_where_euler_goes_and_known_frames_stay_on_their_path() -> None:
     step = steps_at(torch.tensor([0.1, 0.9]))
     noise, known = torch.randn(2, 4, 3), torch.randn(2, 4, 3)
     mask = torch.tensor([1.0, 0, 0, 0])[None, :, None].expand(2, -1, -1)
@@ -46,15 +51,16 @@ def test_two_halves_go_where_euler_goes_and_known_frames_stay_on_their_path() ->
 
     def velocity(x: torch.Tensor, t: torch.Tensor, length: torch.Tensor) -> torch.Tensor:
         seen.append(x)
-        assert (length[0] > 0) and (length[1] == 0)
         return -x
 
-    x = torch.lerp(noise, known, step.begin[:, None, None])
-    mean = two_halves(velocity, x, noise, known, mask, step)
-    first, second = (d[:, None, None] for d in (step.middle - step.begin, step.end - step.middle))
-    end = (x * (1 - first) * (1 - second))[:, 1:]
-    torch.testing.assert_close((x + (first + second) * mean)[:, 1:], end)
-    torch.testing.assert_close(seen[1][:, 0], torch.lerp(noise, known, step.middle[:, None, None])[:, 0])
+    times = step.times(3)
+    x = torch.lerp(noise, known, times[0][:, None, None])
+    mean = mean_velocity(velocity, x, noise, known, mask, times)
+    end = x
+    for t, after in pairwise(times):
+        end = end * (1 - (after - t)[:, None, None])
+    torch.testing.assert_close((x + (times[-1] - times[0])[:, None, None] * mean)[:, 1:], end[:, 1:])
+    torch.testing.assert_close(seen[2][:, 0], torch.lerp(noise, known, times[2][:, None, None])[:, 0])
 
 
 def trained(base: MotionModel, **settings: float) -> MotionModel:

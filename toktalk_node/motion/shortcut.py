@@ -11,16 +11,17 @@ repeatable noise of a stream would each need another form. MeanFlow (Geng et al.
 from its derivative along the path, which asks for forward-mode differentiation through the attention at every step
 of training; halving the step asks for two more forward passes, and runs wherever the base model does.
 
-Our changes: steps are those of the solver's cosine schedule, whose halves differ in length, so the target is the mean
-of both velocities weighted by it. The halves of every n but 1 are the frozen base's own velocity, *with* guidance, as
-in the first round of progressive distillation (Salimans & Ho 2022): what two steps learn are the base's four, not what
-another student has made of them; styles stay those of the base; and the student needs no second, unconditional pass,
-so that n steps cost n forward passes. It learns on the noise that a live stream starts from, which `DecodeSettings`
-makes smaller where speech moves the face: a student is only as good as the points that it has been at.
+Our changes: steps are those of the solver's cosine schedule. What every n but 1 learns is not what another student has
+made of the base, but the frozen base itself, *with* guidance, in four times as many steps, as in progressive
+distillation (Salimans & Ho 2022): for two steps the base's eight. A single step learns of the student's own two.
+Styles stay those of the base, and the student needs no second, unconditional pass, so that n steps cost n forward
+passes. It learns on the noise that a live stream starts from, which `DecodeSettings` makes smaller where speech moves
+the face: a student is only as good as the points that it has been at.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from itertools import pairwise
 from typing import NamedTuple
 
 import torch
@@ -30,17 +31,20 @@ from toktalk_node.motion.flow import cosine_time
 from toktalk_node.motion.model import MotionModel
 
 COUNTS: tuple[int, ...] = (1, 2, 3, 4)
-"""Numbers of steps n that a student is taught, evenly. A single step learns of the student's own two."""
+"""Numbers of steps n that a student is taught, evenly."""
+OF_BASE, OF_OWN = 4, 2
+"""Steps of the base that one of the student's is worth, and of its own where there is but one."""
 
 
 class Step(NamedTuple):
-    """One step of the solver for each window, and its halves on the schedule of twice as many; each [batch]."""
+    """Step `index` of `count` for each window, both [batch]."""
 
-    begin: Tensor
-    middle: Tensor
-    end: Tensor
-    halves_are_base: Tensor
-    """Whether the base takes the halves, and not the student."""
+    index: Tensor
+    count: Tensor
+
+    def times(self, parts: int) -> list[Tensor]:
+        """The times [batch] from its beginning to its end on the schedule of `parts` times as many steps."""
+        return [cosine_time((self.index + part / parts) / self.count) for part in range(parts + 1)]
 
 
 def student_of(base: MotionModel, steps: int = 2) -> MotionModel:
@@ -59,32 +63,27 @@ def student_of(base: MotionModel, steps: int = 2) -> MotionModel:
 
 
 def steps_at(draw: Tensor) -> Step:
-    """A step for each of even draws [batch] in [0, 1): step k of n on the cosine schedule, n of `COUNTS`, k below n."""
+    """A step for each of even draws [batch] in [0, 1): any of n steps, n of `COUNTS`."""
     place = draw * len(COUNTS)
     n = torch.tensor(COUNTS, device=draw.device)[place.long().clamp_max(len(COUNTS) - 1)]
-    k = ((place - place.floor()) * n).floor()
-    begin, middle, end = (cosine_time((k + share) / n) for share in (0.0, 0.5, 1.0))
-    return Step(begin, middle, end, n > 1)
+    return Step(((place - place.floor()) * n).floor(), n)
 
 
-def two_halves(
+def mean_velocity(
     velocity: Callable[[Tensor, Tensor, Tensor], Tensor],
     x: Tensor,
     noise: Tensor,
     known: Tensor,
     mask: Tensor,
-    step: Step,
+    times: Sequence[Tensor],
 ) -> Tensor:
-    """The mean velocity over a step [batch, frames, M] of the two halves of it: what one step is taught to be worth.
+    """The velocity [batch, frames, M] that takes x in one step to where Euler's method takes it in several.
 
-    velocity: v(x, t [batch], length [batch]), of length 0 where the base is asked; x: the point of the path at the
-    step's beginning; known: motion [batch, frames, M], put back on its straight path from `noise` where `mask`
-    [batch, frames, 1] is 1.
+    velocity: v(x, t [batch], length [batch]); x: the point of the path at times[0]; known: motion [batch, frames, M],
+    put back on its straight path from `noise` where `mask` [batch, frames, 1] is 1; times: each [batch].
     """
-    first, second = (t.view(-1, 1, 1) for t in (step.middle - step.begin, step.end - step.middle))
-    long = ~step.halves_are_base
-    v1 = velocity(x, step.begin, (step.middle - step.begin) * long)
-    path = torch.lerp(noise, known, step.middle.view(-1, 1, 1))
-    x = torch.where(mask > 0, path, x + first * v1)
-    v2 = velocity(x, step.middle, (step.end - step.middle) * long)
-    return (first * v1 + second * v2) / (first + second)
+    end = x
+    for t, after in pairwise(times):
+        end = torch.where(mask > 0, torch.lerp(noise, known, t.view(-1, 1, 1)), end)
+        end = end + (after - t).view(-1, 1, 1) * velocity(end, t, after - t)
+    return (end - x) / (times[-1] - times[0]).view(-1, 1, 1)

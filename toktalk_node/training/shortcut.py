@@ -12,7 +12,7 @@ from torch import Tensor
 from toktalk_node.motion.decoder import DecodeSettings
 from toktalk_node.motion.flow import straight_path
 from toktalk_node.motion.model import MotionModel
-from toktalk_node.motion.shortcut import Step, steps_at, student_of, two_halves
+from toktalk_node.motion.shortcut import OF_BASE, OF_OWN, Step, mean_velocity, steps_at, student_of
 from toktalk_node.training.batches import Batch
 from toktalk_node.training.motion import MotionTrainer, TrainingConfig
 from toktalk_node.training.motion_loss import velocity_weight
@@ -33,30 +33,34 @@ class ShortcutTrainer(MotionTrainer):
         self.deviation = torch.from_numpy(deviation).to(self.processes.device)
 
     def loss(self, batch: Batch) -> Tensor:
-        """Squared error of a step's velocity against its two halves, in every window another step."""
+        """Squared error of a step's velocity against that of several, in every window another step."""
         batch = replace(batch, noise=batch.noise * self.deviation)
         step = steps_at(batch.t)
-        x, _ = straight_path(batch.noise, batch.motion, step.begin)
+        begin, end = step.times(1)
+        x, _ = straight_path(batch.noise, batch.motion, begin)
         target = self._target(batch, x, step)
         with self.precision():
-            predicted = self.model.net(x, step.begin, *self._given(batch), step.end - step.begin)
-        return self.error(batch, predicted.float(), target, velocity_weight(self.model.net, batch, step.begin))
+            predicted = self.model.net(x, begin, *self._given(batch), end - begin)
+        return self.error(batch, predicted.float(), target, velocity_weight(self.model.net, batch, begin))
 
     @torch.no_grad()
     def _target(self, batch: Batch, x: Tensor, step: Step) -> Tensor:
-        """The mean velocity of two halves of `step`: the base's, of a single step the averaged student's."""
-        given, of_base = self._given(batch), step.halves_are_base
-
-        def velocity(x: Tensor, t: Tensor, length: Tensor) -> Tensor:
-            v = torch.empty_like(x)
-            for rows, ask in ((of_base, self._of_base), (~of_base, self.model.net)):
-                if rows.any():
-                    v[rows] = ask(x[rows], t[rows], *(row[rows] for row in given[:4]), *given[4:], length[rows]).float()
-            return v
-
+        """The velocity over `step` of steps of the base, or of the averaged student where it is the only one."""
+        *given, chunk, offset = self._given(batch)
+        target, own = torch.empty_like(x), step.count == 1
         # precision is left before the weights are back, because it keeps copies of them
         with self.with_averages(), self.precision():
-            return two_halves(velocity, x, batch.noise, batch.motion, batch.known, step)
+            for rows, ask, parts in ((own, self.model.net, OF_OWN), (~own, self._of_base, OF_BASE)):
+                if not rows.any():
+                    continue
+                told = [value[rows] for value in given]
+
+                def velocity(x: Tensor, t: Tensor, length: Tensor, ask: Any = ask, told: Any = told) -> Tensor:
+                    return ask(x, t, *told, chunk, offset, length).float()
+
+                points = (value[rows] for value in (x, batch.noise, batch.motion, batch.known))
+                target[rows] = mean_velocity(velocity, *points, [t[rows] for t in step.times(parts)])
+        return target
 
     def _of_base(
         self, x: Tensor, t: Tensor, condition: Tensor, style: Tensor, known: Tensor, mask: Tensor, *rest: Any
@@ -76,7 +80,8 @@ class ShortcutTrainer(MotionTrainer):
 
 
 def shortcut_training(**changes: Any) -> TrainingConfig:
-    """The training of a student: short windows behind known frames in short chunks, which few steps are for."""
+    """The training of a student: short windows behind known frames in short chunks, which few steps are for. What few
+    steps get wrong is seen as trembling, so changes from frame to frame weigh more."""
     config = TrainingConfig(**changes)
     windows = replace(config.windows, frames=48, known=0.95, chunks=(4, 4, 4, 6, 8, 10, 20), full_context=0.05)
-    return replace(config, windows=windows)
+    return replace(config, windows=windows, difference_weight=3.0)
