@@ -22,7 +22,7 @@ from .test_training import SMALL, speaker, tiny, toy
 def test_an_untrained_student_is_the_base_at_any_step_length() -> None:
     base = model(style_width=4)
     student = student_of(base, steps=1)
-    assert student.config == replace(base.config, shortcut=True, steps=1, guidance=0.0)
+    assert student.config == replace(base.config, shortcut=True, steps=1, schedule="uniform", guidance=0.0)
     for steps in (1, 3):
         settings = DecodeSettings(overlap=8, chunk=6, steps=steps)
         made, expected = (decode(MotionDecoder(m, settings), condition(20)) for m in (student, base))
@@ -40,7 +40,7 @@ def test_steps_lie_on_the_solver_s_schedule_and_their_parts_too() -> None:
     assert whole.float().mean().item() == pytest.approx(1 / len(COUNTS), abs=0.01)
     for n in COUNTS:
         found = {round(t, 5) for times in step.times(3) for t in times[step.count == n].tolist()}
-        assert found == {round(t, 5) for t in solver_times(3 * n)}
+        assert found == {round(t, 5) for t in solver_times(3 * n, "uniform")}
 
 
 def test_one_step_goes_where_euler_goes_and_known_frames_stay_on_their_path() -> None:
@@ -79,7 +79,7 @@ def test_one_step_of_the_student_comes_nearer_to_many_steps_of_the_base(tmp_path
     student = trained(base, steps=100, learning_rate=2e-3, warm_up=10, average=0.95)
     heard = speaker("new", "heldout", 60, 999).condition
     base.eval()
-    many = decode(MotionDecoder(base, DecodeSettings(overlap=8, steps=16)), heard)
+    many = decode(MotionDecoder(base, DecodeSettings(overlap=8, steps=16, schedule="uniform")), heard)
     one = decode(MotionDecoder(base, DecodeSettings(overlap=8, steps=1)), heard)
     short = decode(MotionDecoder(student, DecodeSettings(overlap=8, steps=1, guidance=0.0)), heard)
     assert (short - many).square().mean() < 0.7 * (one - many).square().mean()

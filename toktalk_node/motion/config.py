@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from toktalk_node.face.space import SPACES, FaceSpace
+from toktalk_node.motion.solver import Schedule, solver_times
 
 
 @dataclass(frozen=True)
@@ -86,6 +87,8 @@ class MotionConfig(ModelConfig):
     """New frames per decoded chunk; even, because the middle runs at half rate."""
     steps: int = 4
     """Euler steps n per chunk."""
+    schedule: Schedule = "cosine"
+    """Spacing of the solver's times."""
     guidance: float = 0.3
     """Weight w of classifier-free guidance; 0 turns it off and halves the work."""
     temperature: float = 1.0
@@ -98,6 +101,7 @@ class MotionConfig(ModelConfig):
     def __post_init__(self) -> None:
         super().__post_init__()
         self._at_least(1, "down_stages middle_stages blocks steps")
+        solver_times(self.steps, self.schedule)
         self._at_least(0, "continued guidance temperature speech_temperature")
         if self.predicts not in ("velocity", "motion"):
             raise ValueError(f"predicts must be velocity or motion, not {self.predicts!r}")

@@ -11,12 +11,13 @@ repeatable noise of a stream would each need another form. MeanFlow (Geng et al.
 from its derivative along the path, which asks for forward-mode differentiation through the attention at every step
 of training; halving the step asks for two more forward passes, and runs wherever the base model does.
 
-Our changes: steps are those of the solver's cosine schedule. What every n but 1 learns is not what another student has
-made of the base, but the frozen base itself, *with* guidance, in four times as many steps, as in progressive
-distillation (Salimans & Ho 2022): for two steps the base's eight. A single step learns of the student's own two.
-Styles stay those of the base, and the student needs no second, unconditional pass, so that n steps cost n forward
-passes. It learns on the noise that a live stream starts from, which `DecodeSettings` makes smaller where speech moves
-the face: a student is only as good as the points that it has been at.
+Our changes: what every n but 1 learns is not what another student has made of the base, but the frozen base itself,
+*with* guidance, in four times as many steps, as in progressive distillation (Salimans & Ho 2022): for two steps the
+base's eight. A single step learns of the student's own two. Styles stay those of the base, and the student needs no
+second, unconditional pass, so that n steps cost n forward passes. It learns on the noise that a live stream starts
+from, which `DecodeSettings` makes smaller where speech moves the face: a student is only as good as the points that it
+has been at. And its steps are even: the last of two then begins where half of the noise is gone, on the cosine
+schedule 29 %, and the noise that is left is what a face trembles with.
 """
 
 from collections.abc import Callable, Sequence
@@ -27,34 +28,34 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from toktalk_node.motion.flow import cosine_time
 from toktalk_node.motion.model import MotionModel
 
-COUNTS: tuple[int, ...] = (1, 2, 3, 4)
+COUNTS: tuple[int, ...] = (1, 2, 4)
 """Numbers of steps n that a student is taught, evenly."""
 OF_BASE, OF_OWN = 4, 2
 """Steps of the base that one of the student's is worth, and of its own where there is but one."""
 
 
 class Step(NamedTuple):
-    """Step `index` of `count` for each window, both [batch]."""
+    """Step `index` of `count` even ones for each window, both [batch]."""
 
     index: Tensor
     count: Tensor
 
     def times(self, parts: int) -> list[Tensor]:
-        """The times [batch] from its beginning to its end on the schedule of `parts` times as many steps."""
-        return [cosine_time((self.index + part / parts) / self.count) for part in range(parts + 1)]
+        """The times [batch] from its beginning to its end in `parts` times as many steps."""
+        return [(self.index + part / parts) / self.count for part in range(parts + 1)]
 
 
 def student_of(base: MotionModel, steps: int = 2) -> MotionModel:
-    """A student that gives what `base` gives until it is trained; `steps` becomes its live default, without guidance.
+    """A student that gives what `base` gives until it is trained; `steps`, evenly, become its live default, without
+    guidance.
 
     Raises ValueError for a base that is a student itself.
     """
     if base.config.shortcut:
         raise ValueError("the base is a few-step student already; give the model that it was made from")
-    student = MotionModel(replace(base.config, shortcut=True, steps=steps, guidance=0.0))
+    student = MotionModel(replace(base.config, shortcut=True, steps=steps, schedule="uniform", guidance=0.0))
     student.load_state_dict(base.state_dict(), strict=False)
     last = next(layer for layer in reversed(student.net.length.net) if isinstance(layer, nn.Linear))
     nn.init.zeros_(last.weight)
