@@ -16,8 +16,8 @@ Our changes: what every n but 1 learns is not what another student has made of t
 base's eight. A single step learns of the student's own two. Styles stay those of the base, and the student needs no
 second, unconditional pass, so that n steps cost n forward passes. It learns on the noise that a live stream starts
 from, which `DecodeSettings` makes smaller where speech moves the face: a student is only as good as the points that it
-has been at. And its steps are even: the last of two then begins where half of the noise is gone, on the cosine
-schedule 29 %, and the noise that is left is what a face trembles with.
+has been at. What noise a step is left with is what a face trembles with. So the steps are even: the last of two then
+begins where half of the noise is gone, on the cosine schedule 29 %; and live, lips begin from half of the base's noise.
 """
 
 from collections.abc import Callable, Sequence
@@ -48,14 +48,15 @@ class Step(NamedTuple):
 
 
 def student_of(base: MotionModel, steps: int = 2) -> MotionModel:
-    """A student that gives what `base` gives until it is trained; `steps`, evenly, become its live default, without
-    guidance.
+    """A student that gives what `base` gives until it is trained; its live defaults are `steps`, evenly, without
+    guidance and with half of the noise where speech moves the face.
 
     Raises ValueError for a base that is a student itself.
     """
     if base.config.shortcut:
         raise ValueError("the base is a few-step student already; give the model that it was made from")
-    student = MotionModel(replace(base.config, shortcut=True, steps=steps, schedule="uniform", guidance=0.0))
+    config = replace(base.config, shortcut=True, steps=steps, schedule="uniform", guidance=0.0)
+    student = MotionModel(replace(config, speech_temperature=base.config.speech_temperature / 2))
     student.load_state_dict(base.state_dict(), strict=False)
     last = next(layer for layer in reversed(student.net.length.net) if isinstance(layer, nn.Linear))
     nn.init.zeros_(last.weight)
