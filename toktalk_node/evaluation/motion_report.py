@@ -28,7 +28,9 @@ EXPLAINED = {
     "mini-live": "our model as live streams run it, in chunks of 0.08 s and three steps",
     "mini-live-nostyle": "the same without a reference clip",
     "adapter-codec": "our model behind the adapter of the small acoustic codec (space `codec`), in the same style",
-    "student": "the few-step student of our model (`toktalk train shortcut`), at 2 steps, in the style of the clip",
+    "student": "the few-step student of our model (`toktalk train shortcut`), at 2 steps, in the style of the clip; "
+    "it is taught 1, 2 and 4, and more are beyond what it knows",
+    "student-nostyle": "the same without a reference clip",
     "regression": "a FaceFormer-like autoregressive regressor, without styles",
     "diffusion": "a DiffPoseTalk-like diffusion model, offline, in the style of the reference clip",
 }
@@ -196,6 +198,6 @@ def _steps_that_do(results: Results) -> str:
     low, high = min(enough), max(enough)
     return (
         f"An MSE within {NEAR} % of the least takes n = {f'{low} to ' if low < high else ''}{high}, by model and chunk "
-        "length; with many more it rises a little. Few steps give something nearer to the mean of the distribution, "
+        "length; with many more it rises. Few steps give something nearer to the mean of the distribution, "
         "many give samples of it, which lie further from any one performance."
     )
