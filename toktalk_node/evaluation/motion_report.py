@@ -53,9 +53,11 @@ def write_report(results: Results, path: Path) -> None:
         file.stem: f"![{what}]({file.parent.name}/{file.name})"
         for what, file in draw(results, path.parent / "pictures")
     }
-    text = "\n\n".join(part for part in _parts(results, pictures) if part)
+    data = path.with_suffix(".json")
+    ending = f"What was measured, utterance by utterance, as `--merge` takes it: [{data.name}]({data.name})."
+    text = "\n\n".join(part for part in (*_parts(results, pictures), ending) if part)
     measured = json.dumps(results.to_dict(), separators=(",", ":"))
-    write_atomically(path.with_suffix(".json"), lambda to: to.write_text(measured + "\n"))
+    write_atomically(data, lambda to: to.write_text(measured + "\n"))
     write_atomically(path, lambda to: to.write_text(text + "\n", encoding="utf-8"))
 
 
