@@ -18,6 +18,7 @@ from toktalk_node.motion.config import MotionConfig
 from toktalk_node.motion.model import MotionModel
 from toktalk_node.stream import Session, adapted
 from toktalk_node.stream.adapted import DirectConditions, condition_space, condition_stream
+from toktalk_node.stream.session import WEIGHTS
 from toktalk_node.tokens import codec, phonetic
 from toktalk_node.tokens.base import TokenSpace
 from toktalk_node.tokens.codec import CodecConfig, CodecModel
@@ -193,6 +194,8 @@ def test_a_damaged_or_foreign_adapter_names_the_remedy(tmp_path: Path):
     AdapterTrainer(toy(), AdapterTraining(steps=1, batch=2), **SHAPE).save(tmp_path)
     with pytest.raises(TokenizerError, match="(?s)tokenizer gives .*mimi.*train adapter --space mimi"):
         adapted.load(tmp_path, Numbers(TokenSpace("mimi", 12.5, 4, 10)))
+    with pytest.raises(TokenizerError, match=f"(?s)no codec in {tmp_path.parent / 'codec'}.*train codec"):
+        adapted.load(tmp_path, shipped=WEIGHTS)
     about = json.loads((tmp_path / adapted.CONFIG_FILE).read_text())
     (tmp_path / adapted.CONFIG_FILE).write_text(json.dumps(about | {"version": 9}))
     with pytest.raises(TokenizerError, match="version 9"):

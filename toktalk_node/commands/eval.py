@@ -201,7 +201,9 @@ def motion(
     merge: Annotated[
         list[Path] | None, typer.Option(help="Add what --json printed for the same utterances; repeat for several.")
     ] = None,
-    report: Annotated[Path | None, typer.Option(help="Write a Markdown report with pictures: docs/motion.md.")] = None,
+    report: Annotated[
+        Path | None, typer.Option(help="Write a Markdown report, pictures and the JSON for --merge: docs/motion.md.")
+    ] = None,
     device: Annotated[str, typer.Option(help="cpu, cuda, ...")] = "cpu",
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")] = False,
 ) -> None:

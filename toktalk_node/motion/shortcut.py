@@ -9,7 +9,7 @@ Two methods with the same end were left. Consistency models (Song et al. 2023) m
 several steps then need fresh noise between them, so that Euler's method, the inpainting of known frames and the
 repeatable noise of a stream would each need another form. MeanFlow (Geng et al. 2025) learns the same mean velocity
 from its derivative along the path, which asks for forward-mode differentiation through the attention at every step
-of training; halving the step asks for two more forward passes, and runs wherever the base model does.
+of training; smaller steps ask for forward passes alone, and run wherever the base model does.
 
 Our changes: what every n but 1 learns is not what another student has made of the base, but the frozen base itself,
 *with* guidance, in four times as many steps, as in progressive distillation (Salimans & Ho 2022): for two steps the

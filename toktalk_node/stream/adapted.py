@@ -157,4 +157,5 @@ def load(folder: str | Path, source: Tokenizer | None = None, shipped: Path | No
 
 def _source(space: str, folder: Path, shipped: Path | None) -> Tokenizer:
     beside = folder.resolve().parent / space
-    return spaces.load(space, shipped / space if shipped and not beside.is_dir() else beside)
+    ships = shipped is not None and (shipped / space).is_dir()
+    return spaces.load(space, shipped / space if ships and not beside.is_dir() else beside)

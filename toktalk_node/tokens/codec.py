@@ -8,8 +8,9 @@
 
 As in Mimi, encoder and decoder are causal, a token is 80 ms, and the first codebook is taught what is said by a model
 that knows speech; here that is the tokenizer `phonetic`, which also teaches the sum of the eight codes, for ten bits
-are few for the visemes of 80 ms. Of that sum the adapter (`motion/adapter.py`) makes four embeddings of 20 ms. A token
-waits for nothing after its own interval; what it is taught is the interval before, as its teacher hears 76 ms ahead.
+are few for the visemes of 80 ms, and besides pitch, voicing and loudness. Of that sum the adapter (`motion/adapter.py`)
+makes four embeddings of 20 ms. A token waits for nothing after its own interval; what it is taught is the interval
+before, as its teacher hears 76 ms ahead.
 """
 
 import json
@@ -37,7 +38,7 @@ FRAMES_PER_TOKEN = 8
 SAMPLES = FRAMES_PER_TOKEN * HOP
 """Samples per token."""
 TAUGHT = 4
-"""Rows of phone probabilities, 20 ms each, that a token is taught: those of the interval before its own."""
+"""Rows of phone probabilities and prosody, 20 ms each, that a token is taught: those of the interval before its own."""
 
 
 @dataclass(frozen=True)
